@@ -1,0 +1,116 @@
+// swift-tools-version: 6.2
+// Diptych. The order of the targets is the order of the floors: each may import only what stands above it in this
+// file, and `scripts/check-imports` holds the sources to it. DESIGN.md section 2 has the picture.
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+func product(_ name: String, _ package: String) -> Target.Dependency {
+    .product(name: name, package: package)
+}
+
+let package = Package(
+    name: "diptych",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C libraries: a module map and a shim.h each.
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-Wall", "-Werror"])]),
+
+        // Ground floor.
+        .target(name: "Tensor", dependencies: ["CKernels", "COneDNN"], swiftSettings: strict),
+        .target(name: "Communication", dependencies: ["COpenMPI"], swiftSettings: strict),
+        .target(
+            name: "Checkpoints",
+            dependencies: ["CHDF5", "CZstd", product("Crypto", "swift-crypto")],
+            swiftSettings: strict),
+
+        // First floor.
+        .target(name: "Diffusion", dependencies: ["Tensor"], swiftSettings: strict),
+        .target(
+            name: "Datasets",
+            dependencies: ["Tensor", "CZlib", "CPNG", product("Crypto", "swift-crypto")],
+            swiftSettings: strict),
+
+        // Second floor.
+        .target(
+            name: "Jobs",
+            dependencies: [
+                "Tensor", "Diffusion", "Datasets", "Checkpoints", product("Crypto", "swift-crypto"),
+                product("Yams", "Yams"),
+            ],
+            swiftSettings: strict),
+
+        // The two programs. Their logic lives in libraries, so that tests reach it.
+        .target(
+            name: "Worker",
+            dependencies: [
+                "Tensor", "Communication", "Checkpoints", "Diffusion", "Datasets", "Jobs",
+                product("ArgumentParser", "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Coordinator",
+            dependencies: [
+                "Tensor", "Checkpoints", "Diffusion", "Datasets", "Jobs",
+                product("ArgumentParser", "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "diptych-worker", dependencies: ["Worker"], path: "Sources/Programs/diptych-worker",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "diptych", dependencies: ["Coordinator"], path: "Sources/Programs/diptych",
+            swiftSettings: strict),
+
+        // Tests.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "TensorTests", dependencies: ["Tensor", "COpenBLAS", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DiffusionTests", dependencies: ["Diffusion", "Tensor", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DatasetsTests", dependencies: ["Datasets", "Tensor", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CommunicationTests", dependencies: ["Communication", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CoordinatorTests", dependencies: ["Coordinator", "Jobs", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: [
+                "Worker", "Jobs", "Communication", "Tensor", "Diffusion", "Datasets", "TestSupport",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["Jobs", "Checkpoints", "TestSupport"],
+            path: "Tests/EndToEnd", swiftSettings: strict),
+        // Started by scripts/test-mpi under mpirun with 1, 2, 3, 4 and 8 ranks.
+        .executableTarget(
+            name: "mpi-tests", dependencies: ["Communication"], path: "Tests/MPI",
+            swiftSettings: strict),
+    ]
+)
