@@ -36,7 +36,7 @@ public struct Diptych: ParsableCommand {
         } catch let failure as DiptychFailure {
             if !failure.message.isEmpty { Console.error("diptych: \(failure.message)") }
             Foundation.exit(failure.code.rawValue)
-        } catch let error as FileError {
+        } catch let error as SystemCallError {
             Console.error("diptych: \(error)")
             Foundation.exit(ExitCode.inputOutput.rawValue)
         } catch {

@@ -51,13 +51,13 @@ public final class EventLog {
     /// - Parameters:
     ///   - path: The file.
     ///   - rank: The writer's rank in the world; nil for the supervisor.
-    /// - Throws: `FileError`.
+    /// - Throws: `SystemCallError`.
     public init(path: String, rank: Int?) throws {
         self.path = path
         self.rank = rank
         host = ProcessInfo.processInfo.hostName
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw FileError(path, "open") }
+        guard descriptor >= 0 else { throw SystemCallError(path, "open") }
     }
 
     deinit { close(descriptor) }

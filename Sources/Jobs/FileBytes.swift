@@ -1,7 +1,7 @@
 import Foundation
 
 /// A system call on a file that failed.
-public struct FileError: Error, Sendable, Hashable, CustomStringConvertible {
+public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The file or directory.
     public let path: String
     /// What was tried: `open`, `write`, ...
@@ -33,10 +33,10 @@ public enum FileBytes {
     /// - Parameters:
     ///   - path: The file.
     ///   - limit: Largest size in bytes; longer files fail with `EFBIG`.
-    /// - Throws: `FileError`.
-    public static func read(_ path: String, limit: Int = .max) throws(FileError) -> Data {
+    /// - Throws: `SystemCallError`.
+    public static func read(_ path: String, limit: Int = .max) throws(SystemCallError) -> Data {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(path, "open") }
+        guard descriptor >= 0 else { throw SystemCallError(path, "open") }
         defer { close(descriptor) }
         var data = Data()
         var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -44,31 +44,31 @@ public enum FileBytes {
             let count = Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0 {
                 if errno == EINTR { continue }
-                throw FileError(path, "read")
+                throw SystemCallError(path, "read")
             }
             if count == 0 { return data }
             data.append(contentsOf: buffer[..<count])
-            if data.count > limit { throw FileError(path, "read", number: EFBIG) }
+            if data.count > limit { throw SystemCallError(path, "read", number: EFBIG) }
         }
     }
 
     /// Replaces a file durably: temporary file in the same directory, fsync, rename, fsync of the directory.
     ///
-    /// - Throws: `FileError`; the old file is then still there.
-    public static func replace(_ path: String, with bytes: Data) throws(FileError) {
+    /// - Throws: `SystemCallError`; the old file is then still there.
+    public static func replace(_ path: String, with bytes: Data) throws(SystemCallError) {
         let temporary = "\(path).\(getpid()).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw FileError(temporary, "open") }
-        do throws(FileError) {
+        guard descriptor >= 0 else { throw SystemCallError(temporary, "open") }
+        do throws(SystemCallError) {
             defer { close(descriptor) }
             try writeAll(bytes, to: descriptor, path: temporary)
-            guard fsync(descriptor) == 0 else { throw FileError(temporary, "fsync") }
+            guard fsync(descriptor) == 0 else { throw SystemCallError(temporary, "fsync") }
         } catch {
             unlink(temporary)
             throw error
         }
         guard rename(temporary, path) == 0 else {
-            let error = FileError(path, "rename")
+            let error = SystemCallError(path, "rename")
             unlink(temporary)
             throw error
         }
@@ -76,25 +76,25 @@ public enum FileBytes {
     }
 
     /// Writes all bytes to an open file.
-    static func writeAll(_ bytes: Data, to descriptor: Int32, path: String) throws(FileError) {
+    static func writeAll(_ bytes: Data, to descriptor: Int32, path: String) throws(SystemCallError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw FileError(path, "write")
+                throw SystemCallError(path, "write")
             }
             rest = rest.dropFirst(count)
         }
     }
 
     /// Makes a rename in a file's directory durable.
-    static func synchronizeDirectory(of path: String) throws(FileError) {
+    static func synchronizeDirectory(of path: String) throws(SystemCallError) {
         let directory = (path as NSString).deletingLastPathComponent
         let descriptor = open(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(directory, "open") }
+        guard descriptor >= 0 else { throw SystemCallError(directory, "open") }
         defer { close(descriptor) }
         // Some file systems cannot sync a directory and say EINVAL; there the rename is as durable as it gets.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw FileError(directory, "fsync") }
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw SystemCallError(directory, "fsync") }
     }
 }

@@ -65,7 +65,7 @@ public struct Outcome: Codable, Hashable, Sendable {
 
     /// Writes `outcome.json`, whole or not at all.
     ///
-    /// - Throws: `FileError` when the file cannot be written.
+    /// - Throws: `SystemCallError` when the file cannot be written.
     public func write(to directory: RunDirectory) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -56,7 +56,7 @@ public struct RunDirectory: Hashable, Sendable {
         guard access(path, W_OK) == 0 else {
             throw DiptychFailure(
                 .inputOutput,
-                "the run directory \(printable(path)) is not writable (\(FileError(path, "access").reason)); "
+                "the run directory \(printable(path)) is not writable (\(SystemCallError(path, "access").reason)); "
                     + "give another one with --run")
         }
     }
@@ -76,7 +76,7 @@ public struct RunDirectory: Hashable, Sendable {
         if number == EEXIST, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
         let reason =
             number == EEXIST
-            ? "something that is not a directory has that name" : FileError(path, "mkdir", number: number).reason
+            ? "something that is not a directory has that name" : SystemCallError(path, "mkdir", number: number).reason
         throw DiptychFailure(
             .inputOutput,
             "cannot create the run directory \(printable(path)): \(reason); give another one with --run")

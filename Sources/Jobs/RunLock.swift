@@ -18,14 +18,14 @@ public final class RunLock: Sendable {
     public init(_ directory: RunDirectory, patience: Double = 0, waiting: (String) -> Void = { _ in }) throws {
         path = directory.lock
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw FileError(path, "open").failure }
+        guard descriptor >= 0 else { throw SystemCallError(path, "open").failure }
         let deadline = Date().timeIntervalSince1970 + patience
         var isFirst = true
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let number = errno
             let holder = Self.holder(path)
             guard number == EWOULDBLOCK else {
-                let failure = FileError(path, "flock", number: number).failure
+                let failure = SystemCallError(path, "flock", number: number).failure
                 close(descriptor)
                 throw failure
             }

@@ -57,27 +57,27 @@ public final class StepLog {
 
     /// Opens the log, and creates it if it is not there.
     ///
-    /// - Throws: `FileError`.
+    /// - Throws: `SystemCallError`.
     public init(path: String) throws {
         self.path = path
         descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw FileError(path, "open") }
+        guard descriptor >= 0 else { throw SystemCallError(path, "open") }
     }
 
     deinit { close(descriptor) }
 
     /// Adds a line.
     ///
-    /// - Throws: `FileError`.
+    /// - Throws: `SystemCallError`.
     public func append(_ record: StepRecord) throws {
         try FileBytes.writeAll(Data(record.line.utf8), to: descriptor, path: path)
     }
 
     /// Makes the lines so far durable; to be called before a checkpoint that counts on them.
     ///
-    /// - Throws: `FileError`.
+    /// - Throws: `SystemCallError`.
     public func synchronize() throws {
-        guard fdatasync(descriptor) == 0 else { throw FileError(path, "fdatasync") }
+        guard fdatasync(descriptor) == 0 else { throw SystemCallError(path, "fdatasync") }
     }
 
     /// Drops every line from the first one on that is torn, out of order, or at or beyond a step.
@@ -87,7 +87,7 @@ public final class StepLog {
     ///
     /// - Parameter step: The step that training goes on with.
     /// - Returns: The number of lines that stay, which is `step` unless lines were lost.
-    /// - Throws: `FileError`.
+    /// - Throws: `SystemCallError`.
     @discardableResult
     public func cutBack(toStep step: Int) throws -> Int {
         let bytes = try FileBytes.read(path)
@@ -100,8 +100,8 @@ public final class StepLog {
             end = newline + 1
         }
         if end != bytes.endIndex {
-            guard ftruncate(descriptor, end - bytes.startIndex) == 0 else { throw FileError(path, "ftruncate") }
-            guard fsync(descriptor) == 0 else { throw FileError(path, "fsync") }
+            guard ftruncate(descriptor, end - bytes.startIndex) == 0 else { throw SystemCallError(path, "ftruncate") }
+            guard fsync(descriptor) == 0 else { throw SystemCallError(path, "fsync") }
         }
         return kept
     }

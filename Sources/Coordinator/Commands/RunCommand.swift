@@ -30,7 +30,7 @@ struct RunCommand: ParsableCommand {
             outcome = try supervise(console, &path)
         } catch let failure as DiptychFailure {
             outcome = Outcome(exit: failure.code, message: failure.message)
-        } catch let error as FileError {
+        } catch let error as SystemCallError {
             outcome = Outcome(exit: .inputOutput, message: error.description)
         }
         console.report(RunReport.json(outcome, run: path))

@@ -59,7 +59,7 @@ final class ChildProcess {
         error = LineReader(errorPipe.read)
         self.process = process
         guard status == 0 else {
-            throw FileError(invocation.executable, "start", number: status).failure
+            throw SystemCallError(invocation.executable, "start", number: status).failure
         }
     }
 
@@ -68,7 +68,7 @@ final class ChildProcess {
 
     private static func pipe() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]
-        guard Foundation.pipe(&ends) == 0 else { throw FileError("pipe", "create").failure }
+        guard Foundation.pipe(&ends) == 0 else { throw SystemCallError("pipe", "create").failure }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
     }

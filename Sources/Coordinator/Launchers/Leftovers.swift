@@ -9,7 +9,7 @@ enum Leftovers {
     static func prepare(_ directories: [String]) throws {
         sweep(directories)
         for directory in directories {
-            guard mkdir(directory, 0o700) == 0 else { throw FileError(directory, "mkdir").failure }
+            guard mkdir(directory, 0o700) == 0 else { throw SystemCallError(directory, "mkdir").failure }
         }
     }
 

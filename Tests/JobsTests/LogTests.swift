@@ -1,0 +1,86 @@
+import Foundation
+import Jobs
+import Testing
+
+@Suite struct LogTests {
+    private func record(_ step: Int) -> StepRecord {
+        StepRecord(step: step, loss: 1 / Double(step + 3), learningRate: 2e-6 * Double(step), gradientNorm: 1)
+    }
+
+    private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+    @Test func linesHaveAFixedForm() {
+        let line = StepRecord(step: 3, loss: 0.1, learningRate: 2e-6, gradientNorm: 12).line
+        #expect(line == #"{"step":3,"loss":0.1,"learning_rate":2e-06,"grad_norm":12.0}"# + "\n")
+    }
+
+    @Test func linesReadBackExactly() throws {
+        for value in [0.1, 1.0 / 3, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 123_456_789.123] {
+            let record = StepRecord(step: 7, loss: value, learningRate: value, gradientNorm: value)
+            #expect(StepRecord(line: record.line) == record)
+        }
+    }
+
+    @Test func cutsBackToAStep() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            let log = try StepLog(path: path)
+            for step in 0..<10 { try log.append(record(step)) }
+            #expect(try log.cutBack(toStep: 6) == 6)
+            #expect(try text(path) == (0..<6).map { record($0).line }.joined())
+            for step in 6..<10 { try log.append(record(step)) }
+            #expect(try text(path) == (0..<10).map { record($0).line }.joined())
+            #expect(StepLog.last(path: path) == record(9))
+            #expect(try log.cutBack(toStep: 10) == 10)
+            #expect(try log.cutBack(toStep: 0) == 0)
+            #expect(try text(path).isEmpty)
+            #expect(StepLog.last(path: path) == nil)
+        }
+    }
+
+    @Test func dropsTornLinesWhereverTheyAreTorn() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            let whole = (0..<3).map { record($0).line }.joined()
+            let torn = record(3).line
+            for length in 1..<torn.utf8.count {
+                try (whole + torn.prefix(length)).write(toFile: path, atomically: false, encoding: .utf8)
+                #expect(StepLog.last(path: path) == record(2))
+                #expect(try StepLog(path: path).cutBack(toStep: 8) == 3)
+                #expect(try text(path) == whole)
+            }
+        }
+    }
+
+    @Test func stopsAtForeignAndMissingLines() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            for bad in ["garbage\n", "\0\0\0\0\n", record(5).line, record(0).line, "{}\n"] {
+                try (record(0).line + record(1).line + bad + record(2).line)
+                    .write(toFile: path, atomically: false, encoding: .utf8)
+                #expect(try StepLog(path: path).cutBack(toStep: 4) == 2)
+                #expect(try text(path) == record(0).line + record(1).line)
+            }
+        }
+    }
+
+    @Test func eventsAreOneLineEach() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/events"
+            let log = try EventLog(path: path, rank: 3)
+            #expect(
+                log.append(.checkpoint, ["model": "teacher-0", "step": 5, "note": "two\nlines \"quoted\" \u{1B}[0m"]))
+            try #expect(EventLog(path: path, rank: nil).append(.finished))
+            let lines = try text(path).split(separator: "\n")
+            #expect(lines.count == 2)
+            let first = try #require(
+                try JSONSerialization.jsonObject(with: Data(lines[0].utf8)) as? [String: Any])
+            #expect(first["kind"] as? String == "checkpoint")
+            #expect(first["rank"] as? Int == 3)
+            #expect(first["step"] as? Int == 5)
+            #expect(first["note"] as? String == "two\nlines \"quoted\" \u{1B}[0m")
+            #expect(first["time"] is Double)
+            #expect(lines[1].contains("\"rank\":null"))
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Foundation
+import Jobs
+import Testing
+
+@Suite struct ResolvedJobTests {
+    @Test func readsBackAsItself() throws {
+        for name in ["tiny", "fashion-mnist", "cifar10-paper"] {
+            let job = try Job.load(path: "\(repository)jobs/\(name).yaml")
+            let again = try Job.decode(job.resolved, file: "resolved")
+            #expect(again == job)
+            #expect(again.resolved == job.resolved)
+            #expect(again.hash == job.hash)
+        }
+        let odd = try job("data.images=\"/a b/ümläut: #1.idx\"", "seed=18446744073709551615", "teach.ema_decay=0")
+        #expect(try Job.decode(odd.resolved, file: "resolved") == odd)
+    }
+
+    @Test func holdsEveryKeyThatPlaysAPart() throws {
+        let text = try job().resolved
+        for key in JobSchema.keys {
+            let leaf = try #require(key.path.split(separator: ".").last)
+            #expect(text.contains("\(leaf): "), "\(key.path)")
+        }
+        #expect(try !job("defence=dualmd").resolved.contains("distill"))
+    }
+
+    @Test func doesNotDependOnTheOrderOrFormOfTheFile() throws {
+        let lines = smallJob.split(separator: "\n").reversed().joined(separator: "\n")
+        #expect(try Job.decode(lines, file: "job.yaml").resolved == job().resolved)
+        #expect(try job("teach.learning_rate=2e-4").hash == job("teach.learning_rate=0.00020").hash)
+    }
+
+    @Test func writesNumbersThatOlderReadersOfYAMLTakeForNumbers() throws {
+        #expect(try job("model.norm_epsilon=1e-6").resolved.contains("norm_epsilon: 1.0e-06\n"))
+    }
+
+    /// Another valid value for each key.
+    static let changes: [String: String] = [
+        "name": "other", "seed": "9", "defence": "dualmd", "data.images": "/other", "data.labels": "/labels",
+        "data.shape": "[1, 28, 28]", "data.members": "120", "data.held_out": "7", "data.split.parts": "3",
+        "data.split.near_duplicates": "ignore", "model.channels": "[16, 16]",
+        "model.layers_per_block": "1", "model.attention": "[true, true]", "model.norm_groups": "4",
+        "model.norm_epsilon": "1e-6", "model.attention_head_dimension": "8", "model.dropout": "0.1",
+        "model.flip_sine_to_cosine": "false", "model.frequency_shift": "1", "model.downsample_padding": "0",
+        "diffusion.timesteps": "500", "diffusion.beta_schedule": "cosine", "diffusion.beta_start": "0.001",
+        "diffusion.beta_end": "0.03", "diffusion.prediction": "v", "steps": "11", "batch": "24",
+        "images_per_lane": "1", "learning_rate": "1e-3", "warmup_steps": "1", "max_grad_norm": "2", "ema_decay": "0.5",
+        "ema_warmup": "false", "optimizer": "adamw", "weight_decay": "0.1", "horizontal_flip": "true",
+        "distill.teacher_weights": "ema", "checkpoint.every_steps": "3", "checkpoint.every_minutes": "1",
+        "checkpoint.keep": "9", "checkpoint.compression_level": "1", "sample.count": "5", "sample.sampler": "ddpm",
+        "sample.steps": "7", "sample.eta": "0.5", "sample.batch": "2", "cluster.ranks": "2",
+    ]
+    /// Keys with a single value, or that need another key; they cannot be changed alone.
+    static let fixed: Set<String> = ["data.reader", "model.kind", "data.split.balance", "model.class_conditional"]
+
+    @Test func hashChangesWithBitsAndOnlyWithBits() throws {
+        let original = try job()
+        for key in JobSchema.keys where !Self.fixed.contains(key.path) {
+            let leaf = try #require(key.path.split(separator: ".").last)
+            let value = try #require(Self.changes[key.path] ?? Self.changes[String(leaf)], "\(key.path)")
+            let changed = try job("\(key.path)=\(value)")
+            #expect((changed.hash != original.hash) == (key.effect == .bits), "\(key.path)")
+            let differences = changed.differences(from: original)
+            #expect(differences.contains { $0.key == key.path && $0.new != $0.old }, "\(key.path)")
+            #expect(differences.contains { $0.kind == .bits } == (key.effect == .bits), "\(key.path)")
+        }
+        let labelled = try job("data.labels=/l")
+        #expect(try job("data.labels=/l", "data.split.balance=label").hash != labelled.hash)
+        #expect(try job("data.labels=/l", "model.class_conditional=true").hash != labelled.hash)
+    }
+
+    @Test func ranksPathsAndRetentionAreFree() throws {
+        let free: Set<String> = [
+            "name", "data.images", "data.labels", "data.shape", "checkpoint.every_steps", "checkpoint.every_minutes",
+            "checkpoint.keep", "checkpoint.compression_level", "cluster.ranks",
+        ]
+        #expect(Set(JobSchema.keys.filter { $0.effect == .free }.map(\.path)) == free)
+    }
+
+    @Test func moreStepsExtendAndFewerDoNot() throws {
+        let original = try job()
+        #expect(try job("teach.steps=11").differences(from: original).map(\.kind) == [.extendable])
+        #expect(try job("teach.steps=9").differences(from: original).map(\.kind) == [.bits])
+        #expect(try job().differences(from: original).isEmpty)
+        let difference = try #require(try job("seed=5").differences(from: original).first)
+        #expect(difference.description == "seed: 0 -> 5")
+    }
+
+    @Test func aPhaseThatDisappearsIsADifference() throws {
+        let differences = try job("defence=dualmd").differences(from: job())
+        #expect(differences.contains { $0.key == "distill.batch" && $0.new == nil && $0.kind == .bits })
+    }
+
+    @Test func hashIsStable() throws {
+        // Changes only when a key that changes bits is added or its default changes, which makes old runs other jobs.
+        let hash = try job().hash
+        #expect(hash == "8d0386595ff52f2b51b3c83a2ac58820674b11bbbd9a4380be0f5bfc6137d678")
+    }
+}

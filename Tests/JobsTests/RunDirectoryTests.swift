@@ -1,0 +1,175 @@
+import Foundation
+import Jobs
+import Testing
+
+@Suite struct RunDirectoryTests {
+    private func failure(
+        _ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
+    ) -> DiptychFailure {
+        do {
+            try body()
+        } catch let failure as DiptychFailure {
+            return failure
+        } catch {
+            Issue.record("threw \(error)", sourceLocation: sourceLocation)
+        }
+        Issue.record("did not fail", sourceLocation: sourceLocation)
+        return DiptychFailure(.done, "")
+    }
+
+    @Test func newRunIsPrivate() throws {
+        try withTemporaryDirectory { directory in
+            let run = directory + "/runs/a"
+            let preparation = try RunPreparation.open(job: job(), run: run, extend: false)
+            #expect(!preparation.isResumed)
+            #expect(preparation.resumeSteps.isEmpty)
+            for path in [run, run + "/checkpoints", run + "/logs", run + "/logs/heartbeats", run + "/samples"] {
+                let attributes = try FileManager.default.attributesOfItem(atPath: path)
+                #expect(attributes[.posixPermissions] as? Int == 0o700)
+            }
+            let attributes = try FileManager.default.attributesOfItem(atPath: run + "/job.yaml")
+            #expect(attributes[.posixPermissions] as? Int == 0o600)
+            #expect(try RunDirectory(run).readJob() == job())
+        }
+    }
+
+    @Test func sameJobResumes() throws {
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let steps = run + "/checkpoints/teacher-1"
+            try FileManager.default.createDirectory(atPath: steps, withIntermediateDirectories: true)
+            for name in ["step-00000005.json", "step-00000010.json", "step-00000010.h5", "step-00000015.h5", "x"] {
+                #expect(FileManager.default.createFile(atPath: "\(steps)/\(name)", contents: nil))
+            }
+            let again = try RunPreparation.open(job: job("cluster.ranks=2", "name=b"), run: run, extend: false)
+            #expect(again.isResumed)
+            #expect(again.resumeSteps == ["teacher-1": 10])
+            #expect(again.differences.map(\.key) == ["name", "cluster.ranks"])
+            #expect(again.directory.checkpointSteps(of: "teacher-1") == [5, 10])
+        }
+    }
+
+    @Test func otherJobIsRefusedWithTheDifferenceAndAReadyOption() throws {
+        try withTemporaryDirectory { directory in
+            let run = directory + "/r"
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let before = try String(contentsOfFile: run + "/job.yaml", encoding: .utf8)
+            try FileManager.default.createDirectory(atPath: run + "-2", withIntermediateDirectories: true)
+            let failure = failure { _ = try RunPreparation.open(job: job("teach.batch=24"), run: run, extend: true) }
+            #expect(failure.code == .usage)
+            #expect(failure.message.contains("teach.batch: 12 -> 24"))
+            #expect(failure.message.contains("--run \(run)-3"))
+            #expect(try String(contentsOfFile: run + "/job.yaml", encoding: .utf8) == before)
+        }
+    }
+
+    @Test func moreStepsNeedExtend() throws {
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let failure = failure {
+                _ = try RunPreparation.open(job: job("teach.steps=20"), run: run, extend: false)
+            }
+            #expect(failure.code == .usage)
+            #expect(failure.message.contains("--extend"))
+            let longer = try RunPreparation.open(job: job("teach.steps=20"), run: run, extend: true)
+            #expect(longer.differences.map(\.kind) == [.extendable])
+            #expect(try RunDirectory(run).readJob().teach.steps == 20)
+        }
+    }
+
+    @Test func teachersCannotGrowOnceTheStudentLearnsFromThem() throws {
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let steps = run + "/checkpoints/student"
+            try FileManager.default.createDirectory(atPath: steps, withIntermediateDirectories: true)
+            #expect(FileManager.default.createFile(atPath: steps + "/step-00000005.json", contents: nil))
+            let failure = failure { _ = try RunPreparation.open(job: job("teach.steps=20"), run: run, extend: true) }
+            #expect(failure.message.contains("student"))
+            _ = try RunPreparation.open(job: job("distill.steps=20"), run: run, extend: true)
+        }
+    }
+
+    @Test func editedJobIsRefused() throws {
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let path = run + "/job.yaml"
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            try text.replacing("seed: 0", with: "seed: 1").write(toFile: path, atomically: true, encoding: .utf8)
+            let edited = failure { _ = try RunDirectory(run).readJob() }
+            #expect(edited.message.contains("changed by hand"))
+            let missing = failure { _ = try RunDirectory(run + "/none").readJob() }
+            #expect(missing.code == .inputOutput, "\(missing.message)")
+        }
+    }
+
+    @Test func unusableDirectoriesAreNamed() throws {
+        try withTemporaryDirectory { directory in
+            #expect(FileManager.default.createFile(atPath: directory + "/file", contents: nil))
+            for run in ["/file", "/file/below"] {
+                let failure = failure { _ = try RunPreparation.open(job: job(), run: directory + run, extend: false) }
+                #expect(failure.code == .inputOutput)
+                #expect(failure.message.contains(directory + run))
+                #expect(failure.message.contains("--run"))
+            }
+        }
+    }
+
+    @Test func twoRunsCannotShareADirectory() throws {
+        try withTemporaryDirectory { run in
+            #expect(!RunLock.isHeld(RunDirectory(run)))
+            let first = try RunPreparation.open(job: job(), run: run, extend: false)
+            #expect(RunLock.isHeld(first.directory))
+            var waits = 0
+            let failure = failure {
+                _ = try RunPreparation.open(job: job(), run: run, extend: false, patience: 0.5) { _ in waits += 1 }
+            }
+            #expect(failure.code == .inputOutput)
+            #expect(failure.message.contains("process \(getpid())"))
+            #expect(waits == 1)
+            withExtendedLifetime(first) {}
+        }
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            #expect(!RunLock.isHeld(RunDirectory(run)))
+        }
+    }
+
+    @Test func heartbeatsAreOverwrittenInPlace() throws {
+        try withTemporaryDirectory { path in
+            let directory = RunDirectory(path)
+            try directory.create()
+            var beat = Heartbeat(
+                rank: 1, phase: .teach, model: "teacher-1", step: 5, totalSteps: 9, loss: 0.5, imagesPerSecond: 3)
+            #expect(beat.write(to: directory))
+            beat.step = 6
+            beat.loss = nil
+            #expect(beat.write(to: directory))
+            try Data("{\"rank\": 2".utf8).write(to: URL(filePath: directory.heartbeat(of: 2)))
+            let read = Heartbeat.readAll(in: directory)
+            #expect(read == [beat])
+            #expect(read[0].process == getpid())
+            Heartbeat.removeAll(in: directory)
+            #expect(Heartbeat.readAll(in: directory).isEmpty)
+        }
+    }
+
+    @Test func outcomeReadsBack() throws {
+        try withTemporaryDirectory { path in
+            let directory = RunDirectory(path)
+            #expect(Outcome.read(from: directory) == nil)
+            let outcome = Outcome(
+                exit: .stopped, message: "stopped",
+                phases: [
+                    .init(name: .teach, steps: 5, seconds: 1.5, imagesPerSecond: 2, finalLoss: ["teacher-0": 0.25])
+                ], weightsSHA256: ["teacher-0": "ab"], emaSHA256: ["teacher-0": "cd"], grid: "/g.png")
+            try outcome.write(to: directory)
+            #expect(Outcome.read(from: directory) == outcome)
+            let text = try String(contentsOfFile: directory.outcome, encoding: .utf8)
+            for needle in ["\"exit\" : 75", "images_per_second", "final_loss", "weights_sha256", "ema_sha256"] {
+                #expect(text.contains(needle))
+            }
+            Outcome.remove(from: directory)
+            #expect(Outcome.read(from: directory) == nil)
+        }
+    }
+}
