@@ -14,7 +14,7 @@ enum Layout: Hashable {
     }
 
     /// Channels side by side in a blocked layout: one vector register of floats.
-    static let blockSize = NumericsProfile.current().instructionSet == .avx512 ? 16 : 8
+    static let blockSize = Kernels.usesAVX512 ? 16 : 8
 
     /// Channels side by side: 1 in the plain layout.
     var block: Int {

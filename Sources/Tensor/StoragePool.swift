@@ -91,7 +91,8 @@ package final class StoragePool: Sendable {
         var address: UnsafeMutableRawPointer?
         let status = posix_memalign(&address, isLarge ? hugePage : 64, bytes)
         guard status == 0, let address else {
-            fatalError("out of memory: the system refused \(bytes) bytes for a tensor; use smaller lanes or fewer ranks")
+            fatalError(
+                "out of memory: the system refused \(bytes) bytes for a tensor; use smaller lanes or fewer ranks")
         }
         #if os(Linux)
             // Fewer page faults and TLB misses; where huge pages are switched off this does nothing.

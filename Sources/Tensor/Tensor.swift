@@ -14,7 +14,8 @@ public struct Tensor {
     /// - Precondition: `scalars.count` is the product of `shape`.
     public init(_ scalars: [Float], shape: [Int]) {
         precondition(
-            scalars.count == shape.reduce(1, *), "shape \(shape) needs \(shape.reduce(1, *)) scalars, not \(scalars.count)")
+            scalars.count == shape.reduce(1, *),
+            "shape \(shape) needs \(shape.reduce(1, *)) scalars, not \(scalars.count)")
         self.init(uninitialized: shape)
         scalars.withUnsafeBufferPointer { Kernels.load($0, into: self) }
     }
@@ -72,5 +73,11 @@ public struct Tensor {
     /// Whether nobody else refers to the memory, so that it may be written in place.
     mutating func isSoleOwner() -> Bool {
         isKnownUniquelyReferenced(&storage)
+    }
+
+    /// A tensor of this shape to write a result into that is computed value by value: this one's memory when nobody else
+    /// refers to it, otherwise new memory.
+    mutating func reusableForResult() -> Tensor {
+        isSoleOwner() ? self : Tensor(uninitialized: shape)
     }
 }
