@@ -1,0 +1,93 @@
+extension Job {
+    /// What single values cannot show: keys that contradict each other, each with the key to blame.
+    func contradictions() -> [(key: String, text: String)] {
+        dataContradictions() + modelContradictions() + trainingContradictions() + samplingContradictions()
+    }
+
+    private func dataContradictions() -> [(key: String, text: String)] {
+        var faults: [(String, String)] = []
+        if data.split.balance == .label, data.labels == nil {
+            faults.append(("data.split.balance", "is label, so `data.labels` must name a file of labels"))
+        }
+        if model.classConditional, data.labels == nil {
+            faults.append(("model.class_conditional", "is true, so `data.labels` must name a file of labels"))
+        }
+        return faults
+    }
+
+    private func modelContradictions() -> [(key: String, text: String)] {
+        var faults: [(String, String)] = []
+        if model.attention.count != model.channels.count {
+            faults.append(
+                (
+                    "model.attention",
+                    "must have one value for each of the \(model.channels.count) levels of `model.channels`, "
+                        + "found \(model.attention.count)"
+                ))
+        }
+        for channels in model.channels where channels % model.normGroups != 0 {
+            faults.append(
+                (
+                    "model.channels",
+                    "must be multiples of `model.norm_groups` = \(model.normGroups), found \(channels)"
+                ))
+        }
+        if model.channels.first.map({ $0 % 2 != 0 }) == true {
+            faults.append(("model.channels", "must start with an even number, found \(model.channels[0])"))
+        }
+        // The middle block has attention on the coarsest level whatever `attention` says.
+        let attended = zip(model.channels, model.attention).filter(\.1).map(\.0) + model.channels.suffix(1)
+        if let width = model.attentionHeadDimension, let channels = attended.first(where: { $0 % width != 0 }) {
+            faults.append(
+                (
+                    "model.attention_head_dimension",
+                    "must divide the channels of every level with attention, found \(width) for \(channels) channels"
+                ))
+        }
+        return faults
+    }
+
+    private func trainingContradictions() -> [(key: String, text: String)] {
+        var faults: [(String, String)] = []
+        let phases = defence == .distillMD ? [("teach", teach), ("distill", distill)] : [("teach", teach)]
+        for (section, options) in phases where options.batch % options.imagesPerLane != 0 {
+            faults.append(
+                (
+                    "\(section).images_per_lane",
+                    "must divide `\(section).batch` = \(options.batch), found \(options.imagesPerLane)"
+                ))
+        }
+        let share = defence == .undefended ? data.members : data.members / data.split.parts
+        for (section, options) in phases where options.batch > share {
+            faults.append(
+                ("\(section).batch", "must not exceed the \(share) images of a part, found \(options.batch)"))
+        }
+        if diffusion.betaStart > diffusion.betaEnd {
+            faults.append(
+                (
+                    "diffusion.beta_end",
+                    "must not be below `diffusion.beta_start` = \(canonical(diffusion.betaStart)), "
+                        + "found \(canonical(diffusion.betaEnd))"
+                ))
+        }
+        return faults
+    }
+
+    private func samplingContradictions() -> [(key: String, text: String)] {
+        var faults: [(String, String)] = []
+        if sample.steps > diffusion.timesteps {
+            faults.append(
+                (
+                    "sample.steps",
+                    "must not exceed `diffusion.timesteps` = \(diffusion.timesteps), found \(sample.steps)"
+                ))
+        }
+        if sample.sampler == .ddpm, sample.eta != 0 {
+            faults.append(("sample.eta", "belongs to the sampler ddim, found \(canonical(sample.eta)) with ddpm"))
+        }
+        if let ranks = cluster.ranks, ranks > rankLimit {
+            faults.append(("cluster.ranks", Placement.tooMany(ranks, for: self)))
+        }
+        return faults
+    }
+}

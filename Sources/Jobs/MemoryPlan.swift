@@ -1,0 +1,110 @@
+/// What a run needs in memory, on disk and on the wire; pure arithmetic over the job, its placement and the network.
+public struct MemoryPlan: Hashable, Sendable {
+    /// What the network costs, from `Diffusion`.
+    public struct NetworkCost: Hashable, Sendable {
+        /// Number of weights.
+        public var parameters: Int
+        /// Floats kept from the forward to the backward pass, for each image of a lane.
+        public var activationFloatsPerImage: Int
+        /// Multiply-adds of one image's forward pass.
+        public var multiplyAddsPerImage: Int
+
+        /// Names the costs.
+        public init(parameters: Int, activationFloatsPerImage: Int, multiplyAddsPerImage: Int) {
+            self.parameters = parameters
+            self.activationFloatsPerImage = activationFloatsPerImage
+            self.multiplyAddsPerImage = multiplyAddsPerImage
+        }
+    }
+
+    /// The memory of one rank in one phase, in bytes; of the rank that needs most.
+    public struct RankBytes: Hashable, Sendable {
+        /// The flat vector of weights, and their copy in the layout of the kernels.
+        public var weights: Int
+        /// Frozen teachers, likewise.
+        public var teachers: Int
+        /// Gradient sums of lanes, held while the tree is worked through.
+        public var gradients: Int
+        /// This rank's shard of both moments and of the moving average.
+        public var optimizer: Int
+        /// What one lane keeps for its backward pass.
+        public var activations: Int
+        /// The copy from which a checkpoint is written while training goes on; on the group's first rank.
+        public var staging: Int
+
+        /// All of it.
+        public var total: Int { weights + teachers + gradients + optimizer + activations + staging }
+    }
+
+    /// What one phase needs.
+    public struct Phase: Hashable, Sendable {
+        /// The phase.
+        public let phase: Jobs.Phase
+        /// Memory of the rank that needs most.
+        public let rank: RankBytes
+        /// Bytes that the ranks of one group send each other in one step; the largest group's.
+        public let exchanged: Int
+        /// Of these, what the fixed order of additions costs beyond an all-reduce.
+        public let exchangedExtra: Int
+    }
+
+    /// The phases that train, in order.
+    public let phases: [Phase]
+    /// Size of one checkpoint, uncompressed: weights, moving average, two moments.
+    public let checkpointBytes: Int
+    /// Size of all checkpoints that stay, uncompressed, and one being written.
+    public let diskBytes: Int
+    /// The weights padded to whole blocks.
+    public let paddedParameters: Int
+
+    /// Floats of a block; shards are whole blocks.
+    static let block = 16_384
+    /// Checkpoints up to this size are built in memory.
+    static let largestImage = 256 << 20
+
+    /// Plans a run.
+    ///
+    /// - Parameters:
+    ///   - job: The job.
+    ///   - placement: Its ranks.
+    ///   - cost: What its network costs.
+    public init(job: Job, placement: Placement, cost: NetworkCost) {
+        let padded = (cost.parameters + Self.block - 1) / Self.block * Self.block
+        paddedParameters = padded
+        checkpointBytes = 4 * 4 * cost.parameters
+        diskBytes = (job.checkpoint.keep * job.models.count + 1) * checkpointBytes
+        let staging = checkpointBytes * (checkpointBytes <= Self.largestImage ? 2 : 1)
+        func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
+        {
+            let costs = groups.map { Self.exchange(lanes: $0, of: options.lanes, padded: padded) }
+            let widest = costs.max { $0.all < $1.all } ?? (0, 0)
+            let smallest = groups.map(\.count).min() ?? 1
+            let sums = groups.flatMap { $0 }.map { LaneShape.peakSums(of: $0, lanes: options.lanes) }.max() ?? 1
+            let shard = (padded / Self.block + smallest - 1) / smallest * Self.block
+            let rank = RankBytes(
+                weights: 2 * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
+                optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
+                staging: staging)
+            return Phase(phase: phase, rank: rank, exchanged: widest.all, exchangedExtra: widest.extra)
+        }
+        var phases = [plan(.teach, job.teach, placement.groups.map(\.lanes), teachers: 0)]
+        if job.student != nil {
+            phases.append(
+                plan(.distill, job.distill, [placement.distillLanes], teachers: job.taughtModels.count))
+        }
+        self.phases = phases
+    }
+
+    /// Bytes sent within a group in one step: gradients reduce-scattered, weights all-gathered.
+    private static func exchange(lanes ranges: [Range<Int>], of lanes: Int, padded: Int) -> (all: Int, extra: Int) {
+        let shards = Placement.deal(padded / block, among: ranges.count).map { $0.count * block }
+        var reduced = 0
+        var gathered = 0
+        for (range, shard) in zip(ranges, shards) {
+            reduced += LaneShape.subtrees(of: range, lanes: lanes) * (padded - shard)
+            gathered += shard * (ranges.count - 1)
+        }
+        let plain = shards.reduce(0) { $0 + padded - $1 }
+        return (4 * (reduced + gathered), 4 * (reduced - plain))
+    }
+}

@@ -1,0 +1,134 @@
+import Foundation
+
+/// Where everything of a run lies.
+public struct RunDirectory: Hashable, Sendable {
+    /// The run's directory, absolute.
+    public let path: String
+
+    /// Names a run's directory; nothing is created.
+    ///
+    /// - Parameter path: The directory; relative paths start at the current one.
+    public init(_ path: String) {
+        self.path = absolutePath(path)
+    }
+
+    /// The job as resolved.
+    public var job: String { path + "/job.yaml" }
+    /// The split; private.
+    public var split: String { path + "/split.h5" }
+    /// All checkpoints.
+    public var checkpoints: String { path + "/checkpoints" }
+    /// The checkpoints of one model.
+    public func checkpoints(of model: String) -> String { "\(checkpoints)/\(model)" }
+    /// Images made at the end, or on demand.
+    public var samples: String { path + "/samples" }
+    /// Reports.
+    public var report: String { path + "/report" }
+    /// All logs.
+    public var logs: String { path + "/logs" }
+    /// The steps of one model, one JSON line each.
+    public func log(of model: String) -> String { "\(logs)/\(model).jsonl" }
+    /// Restarts, hosts, rates and the like.
+    public var events: String { logs + "/events.jsonl" }
+    /// What the ranks wrote to their standard output and error.
+    public var workerOutput: String { logs + "/worker.log" }
+    /// One small file for each rank.
+    public var heartbeats: String { logs + "/heartbeats" }
+    /// The heartbeat of one rank.
+    public func heartbeat(of rank: Int) -> String { "\(heartbeats)/\(rank)" }
+    /// How the run ended.
+    public var outcome: String { path + "/outcome.json" }
+    /// Held by whoever runs or prepares the run.
+    public var lock: String { path + "/lock" }
+
+    /// Whether a job was ever prepared here.
+    public var isPrepared: Bool { access(job, F_OK) == 0 }
+
+    /// Creates the directories that are missing, for this user alone.
+    ///
+    /// - Throws: `DiptychFailure` with code 74 that names the directory and the reason.
+    public func create() throws {
+        let old = umask(0o077)
+        defer { umask(old) }
+        for directory in [path, checkpoints, samples, report, logs, heartbeats] {
+            try Self.makeDirectory(directory)
+        }
+        guard access(path, W_OK) == 0 else {
+            throw DiptychFailure(
+                .inputOutput,
+                "the run directory \(printable(path)) is not writable (\(FileError(path, "access").reason)); "
+                    + "give another one with --run")
+        }
+    }
+
+    /// Creates one directory and those above it.
+    private static func makeDirectory(_ path: String) throws {
+        if mkdir(path, 0o700) == 0 { return }
+        let number = errno
+        if number == ENOENT {
+            let parent = (path as NSString).deletingLastPathComponent
+            if !parent.isEmpty, parent != path {
+                try makeDirectory(parent)
+                if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+            }
+        }
+        var status = stat()
+        if number == EEXIST, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { return }
+        let reason =
+            number == EEXIST
+            ? "something that is not a directory has that name" : FileError(path, "mkdir", number: number).reason
+        throw DiptychFailure(
+            .inputOutput,
+            "cannot create the run directory \(printable(path)): \(reason); give another one with --run")
+    }
+
+    /// Reads the resolved job.
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when it is not there, 64 when it is not a job or was edited by hand.
+    public func readJob() throws -> Job {
+        guard isPrepared else {
+            throw DiptychFailure(.inputOutput, "\(printable(path)) is not a run: it has no job.yaml")
+        }
+        let job = try Job.load(path: self.job)
+        let recorded = try String(decoding: FileBytes.read(self.job), as: UTF8.self)
+            .split(separator: "\n").first { $0.hasPrefix(Self.hashLine) }?.dropFirst(Self.hashLine.count)
+        guard recorded.map(String.init) == job.hash else {
+            throw DiptychFailure(
+                .usage,
+                "\(printable(self.job)) was changed by hand: it says job hash \(recorded ?? "(none)"), "
+                    + "its values make \(job.hash); change the job file you started from, and give it another --run")
+        }
+        return job
+    }
+
+    /// Writes the resolved job with its hash.
+    func write(_ job: Job) throws {
+        let text = "# This run's job as diptych resolved it; do not edit.\n\(Self.hashLine)\(job.hash)\n\(job.resolved)"
+        do {
+            try FileBytes.replace(self.job, with: Data(text.utf8))
+        } catch {
+            throw error.failure
+        }
+    }
+
+    private static let hashLine = "# hash: "
+
+    /// The steps for which a model has a checkpoint with its manifest, ascending; by name alone, nothing is verified.
+    public func checkpointSteps(of model: String) -> [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints(of: model))) ?? []
+        return names.compactMap { name in
+            guard name.hasPrefix("step-"), name.hasSuffix(".json") else { return nil }
+            return Int(name.dropFirst(5).dropLast(5))
+        }.sorted()
+    }
+}
+
+/// A path from the root, without `.`, `..` and doubled slashes; symbolic links stay.
+public func absolutePath(_ path: String) -> String {
+    let full = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+    var parts: [Substring] = []
+    for part in full.split(separator: "/") where part != "." {
+        if part == ".." { _ = parts.popLast() } else { parts.append(part) }
+    }
+    return "/" + parts.joined(separator: "/")
+}

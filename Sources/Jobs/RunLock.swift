@@ -1,0 +1,64 @@
+import Foundation
+
+/// The right to run in a run's directory, held by one process at a time and by what that process starts.
+///
+/// The lock is flock(2)'s, so it ends with the processes that hold it, however they end. The file says who they are.
+public final class RunLock {
+    /// The open file; hand it to a child process and the child holds the lock too.
+    public let descriptor: Int32
+    private let path: String
+
+    /// Takes the lock.
+    ///
+    /// - Parameters:
+    ///   - directory: The run's directory, which must exist.
+    ///   - patience: Seconds to wait while a run that lost its supervisor saves and stops.
+    ///   - waiting: Called once, with the holder's description, when there is something to wait for.
+    /// - Throws: `DiptychFailure` with code 74 that names the holder.
+    public init(_ directory: RunDirectory, patience: Double = 0, waiting: (String) -> Void = { _ in }) throws {
+        path = directory.lock
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw FileError(path, "open").failure }
+        let deadline = Date().timeIntervalSince1970 + patience
+        var isFirst = true
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            let number = errno
+            let holder = Self.holder(path)
+            guard number == EWOULDBLOCK else {
+                let failure = FileError(path, "flock", number: number).failure
+                close(descriptor)
+                throw failure
+            }
+            guard Date().timeIntervalSince1970 < deadline else {
+                close(descriptor)
+                throw DiptychFailure(
+                    .inputOutput,
+                    "\(printable(directory.path)) is in use by \(holder). Two runs cannot share a directory: wait for it "
+                        + "to end, stop it with SIGTERM, or give another directory with --run")
+            }
+            if isFirst { waiting(holder) }
+            isFirst = false
+            usleep(200_000)
+        }
+        describe()
+    }
+
+    deinit { close(descriptor) }
+
+    /// Writes into the lock's file who holds it.
+    ///
+    /// - Parameter launcher: The process that runs the ranks, once there is one.
+    public func describe(launcher: Int32? = nil) {
+        var text = "host \(ProcessInfo.processInfo.hostName) process \(getpid())"
+        if let launcher { text += " launcher \(launcher)" }
+        let bytes = Data((text + "\n").utf8)
+        guard ftruncate(descriptor, 0) == 0 else { return }
+        _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+    }
+
+    private static func holder(_ path: String) -> String {
+        let bytes = (try? FileBytes.read(path, limit: 4096)) ?? Data()
+        let text = printable(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+        return text.isEmpty ? "another process" : text
+    }
+}

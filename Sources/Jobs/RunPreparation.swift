@@ -1,0 +1,84 @@
+import Foundation
+
+/// Opens the directory of a run for a job: a new one, or one that goes on.
+///
+/// Both programs come this way, so that `diptych run` and `mpirun diptych-worker` give the same result. Under MPI only
+/// rank 0 calls it.
+public struct RunPreparation: Sendable {
+    /// The run's directory.
+    public let directory: RunDirectory
+    /// The job, with absolute paths.
+    public let job: Job
+    /// Whether the run began earlier.
+    public let isResumed: Bool
+    /// What differs from the earlier execution, all of it allowed.
+    public let differences: [Job.Difference]
+    /// For each model that has any, the step of its newest checkpoint, by file name.
+    public let resumeSteps: [String: Int]
+
+    /// Checks a job against a run's directory, creates what is missing and writes `job.yaml`.
+    ///
+    /// - Parameters:
+    ///   - job: The job as read.
+    ///   - run: The run's directory; nil for `runs/<name of the job>`.
+    ///   - extend: Whether numbers of steps may grow.
+    /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
+    ///   74 when it cannot be created or written.
+    public static func open(job: Job, run: String?, extend: Bool) throws -> RunPreparation {
+        let directory = RunDirectory(run ?? "runs/\(job.name)")
+        var job = job
+        job.data.images = absolutePath(job.data.images)
+        job.data.labels = job.data.labels.map(absolutePath)
+        var differences: [Job.Difference] = []
+        let isResumed = directory.isPrepared
+        if isResumed {
+            differences = job.differences(from: try directory.readJob())
+            try check(differences, job: job, directory: directory, extend: extend)
+        }
+        try directory.create()
+        try directory.write(job)
+        var steps: [String: Int] = [:]
+        for model in job.models { steps[model.name] = directory.checkpointSteps(of: model.name).last }
+        return RunPreparation(
+            directory: directory, job: job, isResumed: isResumed, differences: differences, resumeSteps: steps)
+    }
+
+    private static func check(
+        _ differences: [Job.Difference], job: Job, directory: RunDirectory, extend: Bool
+    ) throws {
+        let bits = differences.filter { $0.kind == .bits }
+        if !bits.isEmpty {
+            throw DiptychFailure(
+                .usage,
+                "\(printable(directory.path)) holds a run of a different job:\n"
+                    + bits.map { "  \($0)\n" }.joined()
+                    + "To train the changed job, give it a directory of its own: --run \(freeName(directory.path)); "
+                    + "to go on with the old one, undo the change.")
+        }
+        let longer = differences.filter { $0.kind == .extendable }
+        if !longer.isEmpty, !extend {
+            throw DiptychFailure(
+                .usage,
+                "the job now asks for more steps than the run in \(printable(directory.path)):\n"
+                    + longer.map { "  \($0)\n" }.joined()
+                    + "Add --extend to train on, or give another directory: --run \(freeName(directory.path))")
+        }
+        // A student that has begun learned from the teachers as they were.
+        if longer.contains(where: { $0.key == "teach.steps" }), let student = job.student,
+            !directory.checkpointSteps(of: student.name).isEmpty
+        {
+            throw DiptychFailure(
+                .usage,
+                "`teach.steps` cannot grow any more: the student in \(printable(directory.path)) has begun to learn from "
+                    + "the teachers as they are. Give the longer job another directory: "
+                    + "--run \(freeName(directory.path))")
+        }
+    }
+
+    /// A directory beside the given one that is not there yet.
+    private static func freeName(_ path: String) -> String {
+        var number = 2
+        while access("\(path)-\(number)", F_OK) == 0 { number += 1 }
+        return quotedIfNeeded("\(path)-\(number)")
+    }
+}
