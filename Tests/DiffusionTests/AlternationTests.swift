@@ -44,7 +44,8 @@ private struct CountingDenoiser: Denoiser {
             SampleBatch(items: [0, 1], shape: [1, 2, 2], seed: 5), from: AlternatingDenoiser(models),
             diffusion: GaussianDiffusion(
                 schedule: NoiseSchedule(.linear, timesteps: example.timesteps), prediction: .sample),
-            configuration: SamplingConfiguration(example.sampler, steps: example.steps))
+            configuration: SamplingConfiguration(example.sampler, steps: example.steps)
+        ) { _ in }
         #expect(record.calls.map(\.model) == (0..<example.steps).map { $0 % example.models })
         #expect(record.calls.map(\.timestep) == record.calls.map(\.timestep).sorted(by: >))
         for model in 0..<example.models {

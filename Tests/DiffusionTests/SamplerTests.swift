@@ -70,7 +70,7 @@ import Testing
                 SampleBatch(items: items, shape: [2, 3, 5], seed: 11), from: FormulaDenoiser(),
                 diffusion: GaussianDiffusion(schedule: NoiseSchedule(.linear), prediction: .epsilon),
                 configuration: SamplingConfiguration(.ddpm(variance: .fixedLarge), steps: 8)
-            ).scalars
+            ) { _ in }.scalars
         }
         #expect(images[0][..<30] == images[1][30...])
         #expect(images[0][30...] == images[2][..<30])
@@ -84,7 +84,7 @@ import Testing
                 SampleBatch(items: [0], shape: [1, 4, 4], seed: seed, set: set), from: FormulaDenoiser(),
                 diffusion: GaussianDiffusion(schedule: NoiseSchedule(.linear), prediction: .sample),
                 configuration: SamplingConfiguration(.ddim(eta: 1), steps: 4, clipsPredictedImage: false)
-            ).scalars
+            ) { _ in }.scalars
         }
         #expect(image(seed: 1, set: 0) == image(seed: 1, set: 0))
         #expect(image(seed: 1, set: 0) != image(seed: 2, set: 0))

@@ -159,7 +159,7 @@ def gradients(name, check=True):
     record = dict(
         header(name, model, BATCH), loss=loss.item(), timesteps=data[1].tolist(),
         labels=None if data[2] is None else data[2].tolist(), norms=[float(np.linalg.norm(g)) for _, g in found],
-        convolution_and_linear_multiply_adds_per_image=sizes.multiply_adds // BATCH)
+        convolution_and_linear_multiply_adds_per_image=sizes.multiply_adds)
     return record, output.detach().numpy(), found, sizes.rms
 
 

@@ -51,7 +51,7 @@ public struct SampleBatch: Sendable {
 /// - Throws: What `betweenSteps` throws.
 public func sample(
     _ batch: SampleBatch, from denoiser: some Denoiser, diffusion: GaussianDiffusion,
-    configuration: SamplingConfiguration, betweenSteps: (Int) throws -> Void = { _ in }
+    configuration: SamplingConfiguration, betweenSteps: (Int) throws -> Void
 ) rethrows -> Tensor {
     let shape = [batch.items.count] + batch.shape
     var x = batch.noise(step: 0)
