@@ -29,14 +29,12 @@ struct ConvolutionShape: Hashable {
     /// The rule, version 1: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of stride 1 between channels in
     /// multiples of 16 and results of at least 8x8 pixels; direct convolution otherwise.
     ///
-    /// Measured: below 8x8 the tiles do not pay. Raise ``ruleVersion`` with every change: it changes results.
+    /// Measured: below 8x8 the tiles do not pay. Raise ``NumericsProfile/currentRules`` with every change: it changes
+    /// results.
     var prefersWinograd: Bool {
         Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1
             && source[1] % 16 == 0 && weights[0] % 16 == 0 && result[2] >= 8 && result[3] >= 8
     }
-
-    /// The version of the rule above, part of the numerics profile.
-    static let ruleVersion = 1
 
     /// Channel blocks of the source: oneDNN's first-layer kernels read up to three plain channels; everything else
     /// wants full blocks.

@@ -5,7 +5,7 @@ import CKernels
 /// Every function writes its result into tensors that the caller made; shapes have been checked by the tape.
 enum Kernels {
     /// Whether the kernels run with AVX-512, whose registers hold 16 floats.
-    static var usesAVX512: Bool { diptych_kernels_level() == diptych_level_avx512 }
+    static var usesAVX512: Bool { InstructionSet.ofKernels == .avx512 }
 
     // MARK: Scalars in and out
 
@@ -56,7 +56,7 @@ enum Kernels {
     static func dropout(_ x: Tensor, rate: Float, mask: DropoutMask, into y: Tensor) {
         diptych_dropout(
             x.elements, y.elements, x.images, x.channels, x.pixels, x.layout.block, rate,
-            diptych_address(key0: mask.source.key.x, key1: mask.source.key.y, step: UInt64(mask.step)), mask.items)
+            mask.source.address(step: mask.step), mask.items)
     }
 
     // MARK: Normalisation

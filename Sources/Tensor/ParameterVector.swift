@@ -73,4 +73,30 @@ public final class ParameterVector {
     public func clearGradients() {
         memory.clearGradients()
     }
+
+    /// Draws every parameter's first values from its ``Initialization``.
+    ///
+    /// Parameter number i takes elements 0, 1, ... of the source (seed, initialization, model, layer i), step 0, item 0.
+    ///
+    /// - Parameters:
+    ///   - seed: The job's seed.
+    ///   - model: The model's number, so that models differ.
+    public func initialize(seed: UInt64, model: Int) {
+        for (index, parameter) in parameters.enumerated() {
+            let source = RandomSource(seed: seed, purpose: .initialization, model: model, layer: index)
+            switch parameter.initialization {
+            case .zeros:
+                values.fill(parameter.range, with: 0)
+            case .ones:
+                values.fill(parameter.range, with: 1)
+            case .uniform(let bound):
+                let drawn = source.uniform(count: parameter.count, step: 0, item: 0)
+                values.copy(from: drawn.map { bound * (2 * $0 - 1) }, at: parameter.range.lowerBound)
+            case .normal(let deviation):
+                let drawn = source.normal(count: parameter.count, step: 0, item: 0)
+                values.copy(from: drawn.map { deviation * $0 }, at: parameter.range.lowerBound)
+            }
+        }
+        valuesChanged()
+    }
 }
