@@ -1,0 +1,103 @@
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Recycles the memory of tensors, so that a steady training step asks the system for nothing.
+///
+/// Blocks are kept by size class, eight classes an octave: a request is rounded up by at most an eighth.
+/// What is rounded up is never touched and so costs addresses, not memory.
+package final class StoragePool: Sendable {
+    /// The pool of the process.
+    package static let shared = StoragePool()
+
+    /// A piece of memory of one size class.
+    // Safe to send because a block has one owner at a time: the pool's list or one Storage.
+    struct Block: @unchecked Sendable {
+        let address: UnsafeMutableRawPointer
+        let bytes: Int
+    }
+
+    /// What the pool has done so far.
+    package struct Statistics: Sendable {
+        /// How often memory was asked of the system.
+        package var systemAllocations = 0
+        /// Bytes held, lent or free.
+        package var bytes = 0
+        /// Bytes lent now.
+        package var bytesInUse = 0
+        /// The most bytes ever lent at one time.
+        package var peakBytesInUse = 0
+    }
+
+    private struct State {
+        var free: [Int: [Block]] = [:]
+        var statistics = Statistics()
+    }
+
+    private let state = Mutex(State())
+
+    private init() {}
+
+    /// What the pool has done so far.
+    package var statistics: Statistics { state.withLock { $0.statistics } }
+
+    /// Gives the free blocks back to the system, as after a phase whose shapes will not come again.
+    package func trim() {
+        let blocks = state.withLock { state in
+            let blocks = state.free.values.flatMap { $0 }
+            state.free.removeAll()
+            state.statistics.bytes -= blocks.reduce(0) { $0 + $1.bytes }
+            return blocks
+        }
+        for block in blocks { free(block.address) }
+    }
+
+    /// Lends a block of at least so many bytes, contents arbitrary.
+    func take(bytes: Int) -> Block {
+        let size = StoragePool.sizeClass(bytes)
+        let recycled: Block? = state.withLock { state in
+            state.statistics.bytesInUse += size
+            state.statistics.peakBytesInUse = max(state.statistics.peakBytesInUse, state.statistics.bytesInUse)
+            if let block = state.free[size]?.popLast() { return block }
+            state.statistics.systemAllocations += 1
+            state.statistics.bytes += size
+            return nil
+        }
+        return recycled ?? StoragePool.allocate(bytes: size)
+    }
+
+    /// Takes a block back.
+    func giveBack(_ block: Block) {
+        state.withLock { state in
+            state.statistics.bytesInUse -= block.bytes
+            state.free[block.bytes, default: []].append(block)
+        }
+    }
+
+    /// Rounds up to 64 bytes, and above 512 bytes to one of eight steps an octave.
+    static func sizeClass(_ bytes: Int) -> Int {
+        let octave = Int.bitWidth - 1 - max(bytes, 512).leadingZeroBitCount
+        let step = 1 << (octave - 3)
+        return max(64, (bytes + step - 1) / step * step)
+    }
+
+    private static func allocate(bytes: Int) -> Block {
+        let hugePage = 2 << 20
+        let isLarge = bytes >= hugePage
+        var address: UnsafeMutableRawPointer?
+        let status = posix_memalign(&address, isLarge ? hugePage : 64, bytes)
+        guard status == 0, let address else {
+            fatalError(
+                "out of memory: the system refused \(bytes) bytes for a tensor; use smaller lanes or fewer ranks")
+        }
+        #if os(Linux)
+            // Fewer page faults and TLB misses; where huge pages are switched off this does nothing.
+            if isLarge { madvise(address, bytes, MADV_HUGEPAGE) }
+        #endif
+        return Block(address: address, bytes: bytes)
+    }
+}
