@@ -108,7 +108,7 @@ struct Bench {
     /// Gigabytes that this process held at most.
     private func peakMemory() -> Double {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return (Double(usage.ru_maxrss) / 1e3).rounded() / 1e3
     }
 }

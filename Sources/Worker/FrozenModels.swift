@@ -17,7 +17,8 @@ extension Session {
             }
             parameters.values.copy(from: kind == .raw ? checkpoint.weights : checkpoint.ema)
         }
-        try world.broadcast(FloatRegion(parameters.values), root: 0)
+        try world.broadcast(
+            Shards(paddedCount: parameters.paddedCount, ranks: world.size), in: FloatRegion(parameters.values))
         parameters.valuesChanged()
         return network
     }

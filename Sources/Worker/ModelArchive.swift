@@ -11,16 +11,14 @@ final class ModelArchive {
     private let session: Session
     private let model: TrainedModel
     private let trainer: Trainer
-    private let store: CheckpointStore
     private let writer: CheckpointWriter?
     private let entries: [Checkpoint.Entry]
 
-    init(session: Session, model: TrainedModel, trainer: Trainer) throws {
+    init(session: Session, model: TrainedModel, trainer: Trainer) {
         self.session = session
         self.model = model
         self.trainer = trainer
-        store = session.store
-        writer = trainer.group.rank == 0 ? CheckpointWriter(store: session.store) : nil
+        writer = trainer.group.rank == 0 ? CheckpointWriter(store: session.store, keeping: session.job.checkpoint.keep) : nil
         entries = trainer.parameters.entries.map {
             Checkpoint.Entry(name: $0.name, shape: $0.shape, offset: $0.offset, count: $0.count)
         }
@@ -59,7 +57,7 @@ final class ModelArchive {
         }
         try exchange.wait()
         if let found { trainer.parameters.values.copy(from: found.weights) }
-        try trainer.group.broadcast(FloatRegion(trainer.parameters.values), root: 0)
+        try trainer.group.broadcast(shards, in: FloatRegion(trainer.parameters.values))
         trainer.parameters.valuesChanged()
         return step
     }

@@ -24,15 +24,16 @@ final class Session {
         self.directory = directory
         job = try world.onEveryRank("reading the job") { try directory.readJob() }
         try world.requireAgreement(on: job.hash, named: "the job's hash")
-        store = CheckpointStore(directory: directory.checkpoints)
+        store = CheckpointStore(
+            directory: directory.checkpoints, storage: .compressed(level: job.checkpoint.compressionLevel))
         let rank = world.rank
         events = try world.onEveryRank("opening the event log") {
             try EventLog(path: directory.events, rank: rank)
         }
         try Session.compareProfiles(world)
-        let data = job.data
-        catalogue = try world.onEveryRank("reading the images") { try Catalogue.load(data.source) }
-        try world.requireAgreement(on: catalogue.hash, named: "the hash of the images")
+        let source = job.source
+        catalogue = try world.onEveryRank("reading the images") { try Catalogue.load(source) }
+        try world.requireAgreement(on: catalogue.hash.description, named: "the hash of the images")
         network = job.network(of: catalogue)
         try network.validate()
         diffusion = job.gaussianDiffusion
@@ -80,11 +81,20 @@ final class Session {
     }
 
     /// The newest valid checkpoint of a model; those passed over are noted in the event log. Called on one rank.
-    func newestCheckpoint(of model: TrainedModel) throws -> Checkpoint? {
-        let search = try store.newest(model: model.name, jobHash: job.hash)
+    ///
+    /// - Parameter entries: The parameters that it must have.
+    /// - Throws: Also when there are checkpoints, but none that is valid: a run does not silently begin anew.
+    func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]? = nil) throws -> Checkpoint? {
+        let search = try store.newest(model: model.name, jobHash: job.hash, entries: entries)
         for skipped in search.skipped {
             events.append(
                 .checkpointSkipped, ["path": .string(skipped.path), "reason": .string(skipped.reason)])
+        }
+        if search.checkpoint == nil, let first = search.skipped.first {
+            throw DiptychFailure(
+                .badData,
+                "no checkpoint of \(model.name) can be used; the newest: \(first.reason). Put a good copy back, or remove "
+                    + "\(directory.checkpoints(of: model.name)) to train \(model.name) from its first step")
         }
         if let checkpoint = search.checkpoint {
             events.append(.resumed, ["model": .string(model.name), "step": .integer(checkpoint.step)])

@@ -137,7 +137,7 @@ final class TrainingLoop {
 
     /// The group's first rank opens the log and drops the lines of steps that will be done again.
     private func openLog(at step: Int) throws {
-        try group.onRoot {
+        try group.onRoot { () -> Void in
             let log = try StepLog(path: session.directory.log(of: task.model.name))
             try log.cutBack(toStep: step)
             self.log = log

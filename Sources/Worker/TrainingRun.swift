@@ -85,15 +85,21 @@ extension Session {
     /// The grid at the run's end: from the release.
     func finalSamples() -> SampleRequest {
         let sample = job.sample
-        let sampler: Sampler =
-            switch sample.sampler {
-            case .ddim: .ddim(eta: sample.eta)
-            case .ddpm: .ddpm(variance: .fixedLarge)
-            }
         return SampleRequest(
             model: job.releaseName, count: sample.count,
-            configuration: SamplingConfiguration(sampler, steps: sample.steps), weights: .ema, batch: sample.batch,
+            configuration: SamplingConfiguration(sample.sampler.sampler(eta: sample.eta), steps: sample.steps), weights: .ema, batch: sample.batch,
             folder: directory.samples)
+    }
+}
+
+extension Session {
+    /// Adds the hashes of every model's newest weights. Called on one rank.
+    func addHashes(to outcome: inout Outcome) throws {
+        for model in job.models {
+            guard let manifest = try store.newestManifest(model: model.name) else { continue }
+            outcome.weightsSHA256[model.name] = manifest.weightsHash
+            outcome.emaSHA256[model.name] = manifest.emaHash
+        }
     }
 }
 

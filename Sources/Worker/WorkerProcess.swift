@@ -32,7 +32,7 @@ struct WorkerProcess {
             try world.finalize()
             return isSupervised ? 0 : code.rawValue
         } catch {
-            return end(world, with: failure(from: error), directory: directory())
+            return end(world, with: DiptychFailure(error), directory: directory())
         }
     }
 

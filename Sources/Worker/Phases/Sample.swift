@@ -1,6 +1,7 @@
 import Communication
 import Datasets
 import Diffusion
+import Foundation
 import Jobs
 import Tensor
 
@@ -41,7 +42,7 @@ extension Session {
                     let done = (number - mine.lowerBound) * request.configuration.steps + position
                     beat(phase: .sample, model: request.model, step: done, total: total)
                 }
-                bytes += ImageBytes.pixels(of: images)
+                bytes += try ImageSet(images).pixels
             } catch is StopRequested {
                 isStopping = true
             }
@@ -50,9 +51,21 @@ extension Session {
         let all = try world.allGather(bytes).flatMap(\.self)
         return try world.onRoot {
             let images = ImageSet(
-                pixels: Array(all.prefix(request.count * shape.reduce(1, *))), count: request.count, channels: shape[0],
-                height: shape[1], width: shape[2])
-            return try write(images, named: request.model, to: request.folder)
+                count: request.count, channels: shape[0], height: shape[1], width: shape[2],
+                pixels: Array(all.prefix(request.count * shape.reduce(1, *))))
+            try makeFolder(request.folder)
+            let grid = "\(request.folder)/\(request.model).png"
+            try NPZ.write(images, to: "\(request.folder)/\(request.model).npz")
+            try PNG.write(ImageGrid().compose(images), to: grid)
+            return grid
+        }
+    }
+
+    private func makeFolder(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw DiptychFailure(.inputOutput, "cannot create the folder \(path) for the samples: \(error.localizedDescription)")
         }
     }
 

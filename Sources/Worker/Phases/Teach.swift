@@ -25,7 +25,7 @@ extension Session {
     }
 
     private func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
-        let part = job.defence == .undefended ? split.parts.flatMap(\.self).sorted() : split.parts[model.index]
+        let part = job.defence == .undefended ? split.members : split.parts[model.index]
         let order = BatchOrder(part: part, batch: job.teach.batch, seed: job.seed, model: model.index)
         let lanes = LaneImages(self, model: model, options: job.teach)
         let (diffusion, seed) = (diffusion, job.seed)
@@ -53,7 +53,7 @@ struct LaneImages {
 
     func batch(_ items: [Int], step: Int) -> TrainingBatch {
         TrainingBatch(
-            images: catalogue.imageBatch(items, flips: flips, step: step), items: items,
+            images: imageBatch(catalogue, indices: items, flip: flips, step: step), items: items,
             labels: isClassConditional ? items.compactMap { catalogue.labels?[$0] } : nil)
     }
 }
