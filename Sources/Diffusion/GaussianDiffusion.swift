@@ -24,6 +24,6 @@ public struct GaussianDiffusion: Hashable, Sendable {
 /// - Returns: Noise, shape (items.count) + shape.
 func gaussianNoise(_ source: RandomSource, step: Int, items: [Int], shape: [Int]) -> Tensor {
     let count = shape.reduce(1, *)
-    let scalars = items.flatMap { source.normals(count, step: step, item: $0) }
+    let scalars = items.flatMap { source.normal(count: count, step: step, item: $0) }
     return Tensor(scalars, shape: [items.count] + shape)
 }

@@ -25,7 +25,7 @@ enum Formula {
     /// Integers in 0..<bound.
     static func integers(_ name: String, _ count: Int, below bound: Int) -> [Int] {
         let hash = hash(name)
-        return (0..<count).map { Int((word(hash, $0) >> 40) * UInt64(bound) >> 24) }
+        return (0..<count).map { Int(((word(hash, $0) >> 40) * UInt64(bound)) >> 24) }
     }
 
     /// Images with an RMS of 1.
