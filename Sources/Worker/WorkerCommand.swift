@@ -23,7 +23,8 @@ public struct WorkerCommand: ParsableCommand {
             commandName: "job", abstract: "Train a job file, or go on with its run.")
 
         @Argument(help: "The job file.") var job: String
-        @Option(help: "The run's directory (default: runs/<job name>).") var run: String?
+        @Option(name: .customLong("run"), help: "The run's directory (default: runs/<job name>).")
+        var directory: String?
         @Option(help: "Override a value of the job, as in teach.steps=100; may be repeated.") var set: [String] = []
         @Flag(help: "Allow more steps than the run was begun with.") var extend = false
 
@@ -33,7 +34,7 @@ public struct WorkerCommand: ParsableCommand {
             let code = process.run(directory: { directory.value }) { world in
                 let path = try world.onRoot {
                     let job = try Job.load(path: self.job, overrides: set)
-                    return try RunPreparation.open(job: job, run: self.run, extend: extend).directory.path
+                    return try RunPreparation.open(job: job, run: self.directory, extend: extend).directory.path
                 }
                 directory.value = RunDirectory(path)
                 return try train(RunDirectory(path), on: world)
@@ -46,10 +47,10 @@ public struct WorkerCommand: ParsableCommand {
     struct Train: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Train a prepared run directory.")
 
-        @Option(help: "The run's directory, with its job.yaml.") var run: String
+        @Option(name: .customLong("run"), help: "The run's directory, with its job.yaml.") var directory: String
 
         func run() throws {
-            let directory = RunDirectory(run)
+            let directory = RunDirectory(self.directory)
             let code = WorkerProcess(isSupervised: true).run(directory: { directory }) { world in
                 try train(directory, on: world)
             }
@@ -61,7 +62,7 @@ public struct WorkerCommand: ParsableCommand {
     struct Sample: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Sample from a model of a run.")
 
-        @Option(help: "The run's directory.") var run: String
+        @Option(name: .customLong("run"), help: "The run's directory.") var directory: String
         @Option(help: "student, dual, teacher-0, ... or baseline.") var model: String
         @Option(help: "How many images.") var count: Int
         @Option(help: "ddim or ddpm.") var sampler: SamplerKind
@@ -72,7 +73,7 @@ public struct WorkerCommand: ParsableCommand {
 
         func run() throws {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
-                let session = try Session(world: world, directory: RunDirectory(run))
+                let session = try Session(world: world, directory: RunDirectory(directory))
                 let configuration = SamplingConfiguration(sampler.sampler(eta: eta), steps: steps)
                 let request = SampleRequest(
                     model: model, count: count, configuration: configuration, weights: weights,

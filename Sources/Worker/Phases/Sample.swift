@@ -49,7 +49,7 @@ extension Session {
         }
         if try world.anyTrue(isStopping) { return nil }
         let all = try world.allGather(bytes).flatMap(\.self)
-        return try world.onRoot {
+        return try world.onRoot { () -> String in
             let images = ImageSet(
                 count: request.count, channels: shape[0], height: shape[1], width: shape[2],
                 pixels: Array(all.prefix(request.count * shape.reduce(1, *))))

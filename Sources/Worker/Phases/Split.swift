@@ -10,7 +10,7 @@ extension Session {
     ///
     /// Rank 0 does it and writes `split.h5`; every rank then works with what rank 0 has.
     func split() throws -> DisjointSplit {
-        let record = try world.onRoot {
+        let record = try world.onRoot { () -> SplitRecord in
             if access(directory.split, F_OK) == 0 { return try SplitFile.read(directory.split) }
             announce(.phaseBegan, .split)
             let split = try DisjointSplit.make(
