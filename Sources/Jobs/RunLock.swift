@@ -3,7 +3,7 @@ import Foundation
 /// The right to run in a run's directory, held by one process at a time and by what that process starts.
 ///
 /// The lock is flock(2)'s, so it ends with the processes that hold it, however they end. The file says who they are.
-public final class RunLock {
+public final class RunLock: Sendable {
     /// The open file; hand it to a child process and the child holds the lock too.
     public let descriptor: Int32
     private let path: String
@@ -60,5 +60,15 @@ public final class RunLock {
         let bytes = (try? FileBytes.read(path, limit: 4096)) ?? Data()
         let text = printable(String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
         return text.isEmpty ? "another process" : text
+    }
+}
+
+extension RunLock {
+    /// Whether somebody holds a run's lock; never waits, never takes it.
+    public static func isHeld(_ directory: RunDirectory) -> Bool {
+        let descriptor = open(directory.lock, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0
     }
 }

@@ -7,6 +7,8 @@ import Foundation
 public struct RunPreparation: Sendable {
     /// The run's directory.
     public let directory: RunDirectory
+    /// The right to run there; held for as long as this value, or a child process that got it, lives.
+    public let lock: RunLock
     /// The job, with absolute paths.
     public let job: Job
     /// Whether the run began earlier.
@@ -22,10 +24,16 @@ public struct RunPreparation: Sendable {
     ///   - job: The job as read.
     ///   - run: The run's directory; nil for `runs/<name of the job>`.
     ///   - extend: Whether numbers of steps may grow.
+    ///   - patience: Seconds to wait for the ranks of a run that lost its supervisor.
+    ///   - waiting: Called once, with a description of who holds the directory, when there is something to wait for.
     /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
-    ///   74 when it cannot be created or written.
-    public static func open(job: Job, run: String?, extend: Bool) throws -> RunPreparation {
+    ///   74 when it cannot be created or written, or is in use.
+    public static func open(
+        job: Job, run: String?, extend: Bool, patience: Double = 0, waiting: (String) -> Void = { _ in }
+    ) throws -> RunPreparation {
         let directory = RunDirectory(run ?? "runs/\(job.name)")
+        try directory.create()
+        let lock = try RunLock(directory, patience: patience, waiting: waiting)
         var job = job
         job.data.images = absolutePath(job.data.images)
         job.data.labels = job.data.labels.map(absolutePath)
@@ -35,12 +43,12 @@ public struct RunPreparation: Sendable {
             differences = job.differences(from: try directory.readJob())
             try check(differences, job: job, directory: directory, extend: extend)
         }
-        try directory.create()
         try directory.write(job)
         var steps: [String: Int] = [:]
         for model in job.models { steps[model.name] = directory.checkpointSteps(of: model.name).last }
         return RunPreparation(
-            directory: directory, job: job, isResumed: isResumed, differences: differences, resumeSteps: steps)
+            directory: directory, lock: lock, job: job, isResumed: isResumed, differences: differences,
+            resumeSteps: steps)
     }
 
     private static func check(

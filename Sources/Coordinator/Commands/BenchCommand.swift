@@ -1,0 +1,113 @@
+import ArgumentParser
+import Foundation
+import Jobs
+
+/// `diptych bench`: times a training step or a forward pass.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Times one training step, or one forward pass, on random images.",
+        discussion:
+            "The keys of the JSON line are those of the PyTorch benchmark in bench/, so the two stand side by side.")
+
+    /// The networks that can be timed.
+    enum Network: String, CaseIterable, ExpressibleByArgument {
+        /// The network of google/ddpm-cifar10-32: 35.7 million weights.
+        case ddpmCIFAR10 = "ddpm-cifar10"
+        /// The network of jobs/fashion-mnist.yaml: 1.6 million weights.
+        case fashionMNIST = "fashion-mnist"
+    }
+
+    @Option(help: "ddpm-cifar10 or fashion-mnist.")
+    var model = Network.ddpmCIFAR10
+
+    @Option(help: "Images per rank and step.")
+    var batch = 16
+
+    @Option(help: "MPI ranks; the machine's cores by default.")
+    var ranks: Int?
+
+    @Flag(help: "Times the forward pass alone.")
+    var forward = false
+
+    @Option(help: "Steps that are timed; their median counts.")
+    var steps = 5
+
+    @Option(help: "Steps before the timed ones.")
+    var warmup = 2
+
+    @Option(help: "Images per lane; one lane per rank by default.")
+    var imagesPerLane: Int?
+
+    @Flag(help: "Prints one line of JSON.")
+    var json = false
+
+    func validate() throws {
+        func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+            guard range.contains(value) else { throw ValidationError("--\(name) must be in \(range), found \(value)") }
+        }
+        try check("batch", batch, 1...65_536)
+        try check("steps", steps, 1...1_000_000)
+        try check("warmup", warmup, 0...1_000_000)
+        if let ranks { try check("ranks", ranks, 1...65_536) }
+        if let imagesPerLane {
+            try check("images-per-lane", imagesPerLane, 1...batch)
+            guard batch % imagesPerLane == 0 else {
+                throw ValidationError("--images-per-lane must divide --batch = \(batch), found \(imagesPerLane)")
+            }
+        }
+    }
+
+    /// What every rank is given.
+    var arguments: [String] {
+        var arguments = ["bench", "--model", model.rawValue, "--batch", "\(batch)"]
+        if forward { arguments.append("--forward") }
+        arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
+        if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
+        return arguments
+    }
+
+    func run() throws {
+        let signals = ProcessSignals()
+        let console = Console(json: json)
+        let machine = Machine.current()
+        let launcher = try MPIRun(machine: machine)
+        let invocation = launcher.invocation(
+            ranks: ranks ?? machine.cores, arguments: arguments, label: "bench \(getpid())")
+        let line = try Errand(invocation: invocation, signals: signals, say: console.say).run()
+        guard let result = try? JSONDecoder().decode(BenchResult.self, from: Data(line.utf8)) else {
+            throw DiptychFailure(
+                .internalError, "the benchmark's line cannot be read; please report it: \(printable(line))")
+        }
+        if json { Console.write(line + "\n", to: STDOUT_FILENO) } else { result.lines.forEach(console.say) }
+    }
+}
+
+/// The line of JSON that a benchmark ends with.
+struct BenchResult: Codable {
+    var what: String
+    var model: String
+    var ranks: Int
+    var batchPerRank: Int
+    var medianStepSeconds: Double
+    var imagesPerSecond: Double
+    var peakGigabytesPerRank: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case what, model, ranks
+        case batchPerRank = "batch_per_rank"
+        case medianStepSeconds = "median_step_seconds"
+        case imagesPerSecond = "images_per_second"
+        case peakGigabytesPerRank = "peak_rss_gb_per_rank"
+    }
+
+    /// For people.
+    var lines: [String] {
+        [
+            "\(printable(model)), \(what == "forward" ? "forward pass" : "training step"), \(ranks) ranks of "
+                + "\(batchPerRank) images",
+            "\(ProgressRenderer.digits(medianStepSeconds)) s per step, "
+                + "\(ProgressRenderer.digits(imagesPerSecond)) images/s, "
+                + "\(ProgressRenderer.digits(peakGigabytesPerRank)) GB per rank",
+        ]
+    }
+}

@@ -1,0 +1,218 @@
+import ArgumentParser
+import Foundation
+import Jobs
+
+/// `diptych doctor`: looks for what would keep a run from working here.
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor", abstract: "Checks this machine: Open MPI, cores, libraries, disk, settings.",
+        discussion: "Ends with 0 when nothing would keep a run from working, else with 74.")
+
+    @Option(help: "The folder that runs go to.", completion: .directory)
+    var runs = "runs"
+
+    @Flag(help: "Prints one line of JSON.")
+    var json = false
+
+    func run() throws {
+        let findings = Doctor(machine: .current(), runs: absolutePath(runs)).findings()
+        let console = Console(json: json)
+        for finding in findings {
+            console.say("\(finding.verdict.mark)  \(finding.subject): \(finding.text)")
+            if let advice = finding.advice { console.say("      \(advice)") }
+        }
+        console.report([
+            "healthy": .boolean(findings.allSatisfy { $0.verdict != .bad }),
+            "findings": .array(
+                findings.map { finding in
+                    [
+                        "subject": .string(finding.subject), "verdict": .string(finding.verdict.rawValue),
+                        "text": .string(finding.text), "advice": finding.advice.map { .string($0) } ?? .null,
+                    ]
+                }),
+        ])
+        let bad = findings.filter { $0.verdict == .bad }
+        if !bad.isEmpty {
+            throw DiptychFailure(.inputOutput, "not ready to run: " + bad.map(\.subject).joined(separator: ", "))
+        }
+    }
+}
+
+/// Looks at one thing after the other; changes nothing.
+struct Doctor {
+    /// One thing that was looked at.
+    struct Finding {
+        /// How bad it is.
+        enum Verdict: String {
+            /// As it should be.
+            case good
+            /// A run works, but not at its best.
+            case poor
+            /// A run cannot work.
+            case bad
+
+            var mark: String {
+                switch self {
+                case .good: "ok  "
+                case .poor: "note"
+                case .bad: "BAD "
+                }
+            }
+        }
+
+        var subject: String
+        var verdict: Verdict
+        var text: String
+        var advice: String?
+    }
+
+    let machine: Machine
+    let runs: String
+
+    /// Everything that was found, in a fixed order.
+    func findings() -> [Finding] {
+        [mpi(), worker(), libraries(), cores(), memory(), sharedMemory(), disk(), writable()] + settings()
+    }
+
+    private func mpi() -> Finding {
+        let install = "Debian: apt install openmpi-bin libopenmpi-dev; on a cluster: module load openmpi"
+        guard let mpirun = machine.find("mpirun") else {
+            return Finding(
+                subject: "Open MPI", verdict: .bad, text: "mpirun is not on the search path", advice: install)
+        }
+        let answer = Self.output(of: mpirun, ["--version"], machine).first ?? "says nothing"
+        guard answer.contains("Open MPI") else {
+            return Finding(
+                subject: "Open MPI", verdict: .bad, text: "\(mpirun) is not Open MPI's: \(printable(answer))",
+                advice: "put Open MPI's mpirun first on PATH. " + install)
+        }
+        return Finding(subject: "Open MPI", verdict: .good, text: "\(printable(answer)) at \(mpirun)")
+    }
+
+    private func worker() -> Finding {
+        guard let worker = machine.findWorker() else {
+            return Finding(
+                subject: "diptych-worker", verdict: .bad, text: "is not beside this program",
+                advice: "build both with `make build`, or install both with `make install`")
+        }
+        return Finding(subject: "diptych-worker", verdict: .good, text: worker)
+    }
+
+    /// Asks the dynamic loader which libraries the worker would miss.
+    private func libraries() -> Finding {
+        guard let worker = machine.findWorker(), let ldd = machine.find("ldd") else {
+            return Finding(subject: "libraries", verdict: .poor, text: "could not be checked without worker and ldd")
+        }
+        let lines = Self.output(of: ldd, [worker], machine)
+        let missing = lines.filter { $0.contains("not found") }.map {
+            printable($0.trimmingCharacters(in: .whitespaces))
+        }
+        if !missing.isEmpty {
+            return Finding(
+                subject: "libraries", verdict: .bad, text: missing.joined(separator: "; "),
+                advice: "Debian: apt install libdnnl2 libhdf5-103-1 libzstd1 libpng16-16 libopenblas0 libopenmpi3")
+        }
+        let names = ["libmpi", "libdnnl", "libhdf5", "libzstd", "libpng"].filter { name in
+            lines.contains { $0.contains(name) }
+        }
+        return Finding(subject: "libraries", verdict: .good, text: "all found: \(names.joined(separator: ", "))")
+    }
+
+    private func cores() -> Finding {
+        let slots = machine.environment["SLURM_NTASKS"].map { ", \($0) SLURM tasks" } ?? ""
+        let text = "\(machine.cores) core\(machine.cores == 1 ? "" : "s") for ranks\(slots)"
+        return Finding(
+            subject: "cores", verdict: machine.cores > 1 ? .good : .poor, text: text,
+            advice: machine.cores > 1 ? nil : "one rank trains the teachers one after the other, to the same bits")
+    }
+
+    private func memory() -> Finding {
+        let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        let kilobytes = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
+        guard let bytes = kilobytes.flatMap({ Int($0) }).map({ $0 * 1024 }) else {
+            return Finding(subject: "memory", verdict: .poor, text: "could not be told")
+        }
+        return Finding(
+            subject: "memory", verdict: bytes > 1 << 30 ? .good : .poor, text: "\(PlanText.bytes(bytes)) available",
+            advice: bytes > 1 << 30 ? nil : "compare with what `diptych plan` says a rank needs")
+    }
+
+    private func sharedMemory() -> Finding {
+        let free = Self.freeBytes("/dev/shm") ?? 0
+        return Finding(
+            subject: "shared memory", verdict: free >= 64 << 20 ? .good : .bad,
+            text: "\(PlanText.bytes(free)) free in /dev/shm",
+            advice: free >= 64 << 20
+                ? nil : "ranks exchange data there; empty it, or enlarge it (containers: --shm-size=1g)")
+    }
+
+    /// The deepest folder above the runs that is already there.
+    private var existing: String {
+        var folder = runs
+        while access(folder, F_OK) != 0, folder != "/" { folder = (folder as NSString).deletingLastPathComponent }
+        return folder
+    }
+
+    private func disk() -> Finding {
+        let free = Self.freeBytes(existing) ?? 0
+        return Finding(
+            subject: "disk", verdict: free >= 1 << 30 ? .good : .poor,
+            text: "\(PlanText.bytes(free)) free for \(printable(runs))",
+            advice: free >= 1 << 30 ? nil : "compare with the size of checkpoints that `diptych plan` states")
+    }
+
+    private func writable() -> Finding {
+        let isWritable = access(existing, W_OK | X_OK) == 0
+        return Finding(
+            subject: "runs folder", verdict: isWritable ? .good : .bad,
+            text: "\(printable(runs)) \(isWritable ? "can be written" : "cannot be written")",
+            advice: isWritable ? nil : "give runs another place with --run")
+    }
+
+    /// Variables that change how ranks behave.
+    private func settings() -> [Finding] {
+        var findings: [Finding] = []
+        for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+            guard let value = machine.environment[name], value != "1" else { continue }
+            findings.append(
+                Finding(
+                    subject: name, verdict: .good,
+                    text:
+                        "\(printable(value)), without effect: a rank computes with one thread, more cores mean more ranks"
+                ))
+        }
+        let names = machine.environment.keys.filter {
+            $0.hasPrefix("OMPI_MCA_") || $0.hasPrefix("DNNL_") || $0.hasPrefix("ONEDNN_") || $0 == "LD_PRELOAD"
+                || $0 == "HDF5_PLUGIN_PATH"
+        }
+        for name in names.sorted() {
+            findings.append(
+                Finding(
+                    subject: printable(name), verdict: .poor, text: printable(machine.environment[name] ?? ""),
+                    advice: "set in the environment; changes how ranks run. Unset it if that was not meant"))
+        }
+        return findings
+    }
+
+    private static func freeBytes(_ path: String) -> Int? {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { return nil }
+        return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
+    /// The lines a program writes, for at most ten seconds.
+    private static func output(of program: String, _ arguments: [String], _ machine: Machine) -> [String] {
+        let invocation = MPIRun.Invocation(
+            executable: program, arguments: arguments, environment: machine.environment, scratch: [])
+        guard let child = try? ChildProcess(invocation) else { return [] }
+        var lines: [String] = []
+        let deadline = Date().timeIntervalSince1970 + 10
+        while !(child.output.isAtEnd && child.error.isAtEnd), Date().timeIntervalSince1970 < deadline {
+            child.wait(milliseconds: 100)
+            lines += child.output.lines() + child.error.lines()
+        }
+        child.send(SIGKILL)
+        while !child.hasEnded() { usleep(1000) }
+        return lines
+    }
+}

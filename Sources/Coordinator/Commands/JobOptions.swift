@@ -1,0 +1,26 @@
+import ArgumentParser
+import Foundation
+import Jobs
+
+/// The options that name a job and change it.
+struct JobOptions: ParsableArguments {
+    @Argument(help: "The job file.", completion: .file(extensions: ["yaml"]))
+    var job: String
+
+    @Option(help: "MPI ranks; by default the job's, else the smaller of cores and lanes.")
+    var ranks: Int?
+
+    @Option(help: "The run's directory; runs/<name of the job> by default.", completion: .directory)
+    var run: String?
+
+    @Option(name: .customLong("set"), help: "Changes one value of the job: --set teach.steps=500. Repeatable.")
+    var overrides: [String] = []
+
+    /// Reads the job and settles the number of ranks.
+    func resolve(_ machine: Machine) throws -> (job: Job, placement: Placement) {
+        let job = try Job.load(path: self.job, overrides: overrides)
+        let count = ranks ?? job.cluster.ranks ?? min(machine.cores, job.rankLimit)
+        guard count >= 1 else { throw DiptychFailure(.usage, "--ranks must be at least 1, found \(count)") }
+        return (job, try Placement(job: job, ranks: count))
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import Jobs
+
+/// What `diptych run` says before and after.
+enum RunReport {
+    /// Says what begins, or what goes on from where.
+    static func begin(_ preparation: RunPreparation, _ placement: Placement, _ console: Console) {
+        let job = preparation.job
+        let ranks = "\(placement.ranks) rank\(placement.ranks == 1 ? "" : "s")"
+        console.say("run \(printable(preparation.directory.path)): \(job.name), \(job.defence.rawValue), \(ranks)")
+        if preparation.isResumed {
+            let steps = job.models.map { model in
+                preparation.resumeSteps[model.name].map { "\(model) from step \($0)" } ?? "\(model) from the start"
+            }
+            console.say("resuming: " + steps.joined(separator: ", "))
+            for difference in preparation.differences { console.say("changed: \(difference)") }
+        }
+    }
+
+    /// Says what came of it.
+    static func end(_ outcome: Outcome, _ directory: RunDirectory, _ console: Console) {
+        for phase in outcome.phases {
+            let losses = phase.finalLoss.sorted { $0.key < $1.key }.map {
+                "\($0.key) \(ProgressRenderer.digits($0.value))"
+            }
+            var text = "\(phase.name.rawValue): \(ProgressRenderer.duration(phase.seconds))"
+            if phase.steps > 0 { text += ", \(phase.steps) steps" }
+            if phase.imagesPerSecond > 0 { text += ", \(ProgressRenderer.digits(phase.imagesPerSecond)) images/s" }
+            if !losses.isEmpty { text += ", final loss: " + losses.joined(separator: ", ") }
+            console.say(text)
+        }
+        if outcome.exit == .done {
+            console.say("done: everything is in \(printable(directory.path))")
+            if let grid = outcome.grid { console.say("grid of samples: \(printable(grid))") }
+        } else {
+            console.say("what the ranks wrote: \(printable(directory.workerOutput))")
+        }
+    }
+
+    /// The line for scripts.
+    static func json(_ outcome: Outcome, run: String) -> JSONValue {
+        func object(_ values: [String: JSONValue]) -> JSONValue {
+            .object(values.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
+        }
+        let phases = outcome.phases.map { phase -> JSONValue in
+            [
+                "name": .string(phase.name.rawValue), "steps": .integer(phase.steps), "seconds": .number(phase.seconds),
+                "images_per_second": .number(phase.imagesPerSecond),
+                "final_loss": object(phase.finalLoss.mapValues { .number($0) }),
+            ]
+        }
+        return [
+            "run": .string(run), "exit": .integer(Int(outcome.exit.rawValue)), "message": .string(outcome.message),
+            "phases": .array(phases),
+            "weights_sha256": object(outcome.weightsSHA256.mapValues { .string($0) }),
+            "ema_sha256": object(outcome.emaSHA256.mapValues { .string($0) }),
+            "grid": outcome.grid.map { .string($0) } ?? .null,
+        ]
+    }
+}

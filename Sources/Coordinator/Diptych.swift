@@ -1,0 +1,83 @@
+import ArgumentParser
+import Foundation
+import Jobs
+
+/// The command `diptych`.
+public struct Diptych: ParsableCommand {
+    /// Name, help and subcommands.
+    public static let configuration = CommandConfiguration(
+        commandName: "diptych",
+        abstract: "Trains diffusion models over MPI so that they do not give away who was in the training set.",
+        discussion: """
+            A job is a YAML file; `plan` shows what it would do, `run` does it, and the same `run` resumes it.
+            Exit codes: 0 done, 64 usage or job file, 65 bad data, 70 a mistake of this program, 71 a rank or node was \
+            lost (run again), 74 input or output, 75 stopped with a checkpoint (run again), 130 interrupted twice.
+            """,
+        subcommands: [
+            RunCommand.self, StatusCommand.self, SampleCommand.self,
+            BenchCommand.self, DoctorCommand.self,
+        ])
+
+    /// Makes the command; the parser fills it in.
+    public init() {}
+
+    /// Parses the command line, runs the command and ends the process with the documented exit code.
+    public static func start() -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        var command: any ParsableCommand
+        do {
+            command = try parseAsRoot()
+        } catch {
+            exit(withError: error)
+        }
+        do {
+            try command.run()
+            Foundation.exit(ExitCode.done.rawValue)
+        } catch let failure as DiptychFailure {
+            if !failure.message.isEmpty { Console.error("diptych: \(failure.message)") }
+            Foundation.exit(failure.code.rawValue)
+        } catch let error as FileError {
+            Console.error("diptych: \(error)")
+            Foundation.exit(ExitCode.inputOutput.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+
+    /// The exit codes, which the parser's own type of that name would hide.
+    typealias ExitCode = Jobs.ExitCode
+}
+
+/// Where text for people goes: standard output, or standard error when standard output is kept for one line of JSON.
+struct Console {
+    /// Whether standard output belongs to the JSON line.
+    let json: Bool
+    /// Whether text for people is left out.
+    var quiet = false
+
+    /// Writes a line for people.
+    func say(_ line: String) {
+        if !quiet { Self.write(line + "\n", to: json ? STDERR_FILENO : STDOUT_FILENO) }
+    }
+
+    /// Writes the line for scripts, if scripts were promised one.
+    func report(_ value: JSONValue) {
+        if json { Self.write(value.text + "\n", to: STDOUT_FILENO) }
+    }
+
+    /// Writes a line to standard error.
+    static func error(_ line: String) {
+        write(line + "\n", to: STDERR_FILENO)
+    }
+
+    /// Writes text; a closed terminal or pipe is no reason to end a run, so failures are passed over.
+    static func write(_ text: String, to descriptor: Int32) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import Jobs
+
+/// A short job of the ranks that has no run of its own: sampling from a checkpoint, or a benchmark.
+///
+/// Rank 0 ends it with one line of JSON on its standard output.
+struct Errand {
+    /// How the ranks are started.
+    let invocation: MPIRun.Invocation
+    /// The signals that end it.
+    let signals: any StopSignals
+    /// Takes other lines of the ranks' standard output.
+    var say: (String) -> Void = { _ in }
+
+    /// Starts the ranks and waits for their end.
+    ///
+    /// - Returns: Rank 0's line of JSON.
+    /// - Throws: `DiptychFailure` that says what failed; with code 130 when a signal ended it.
+    func run() throws -> String {
+        try Leftovers.prepare(invocation.scratch)
+        defer { Leftovers.sweep(invocation.scratch) }
+        let child = try ChildProcess(invocation)
+        var report: String?
+        var tail: [String] = []
+        var endedAt: Double?
+        while true {
+            child.wait(milliseconds: 100)
+            for line in child.output.lines() {
+                if line.hasPrefix("{") { report = line } else { say(line) }
+            }
+            tail = (tail + child.error.lines()).suffix(200)
+            if let signal = signals.take().first {
+                child.send(SIGTERM)
+                let deadline = Date().timeIntervalSince1970 + 3
+                while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+                child.killSession()
+                throw DiptychFailure(.interrupted, "ended by signal \(signal)")
+            }
+            if child.hasEnded() {
+                let now = Date().timeIntervalSince1970
+                endedAt = endedAt ?? now
+                if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { break }
+            }
+        }
+        guard let end = child.end, end == .exited(0) else {
+            throw MPIRunReport.failure(lines: tail, end: child.end ?? .signaled(SIGKILL))
+        }
+        guard let report else { throw MPIRunReport.failure(lines: tail, end: end) }
+        return report
+    }
+}

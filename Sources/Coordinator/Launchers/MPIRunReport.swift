@@ -1,0 +1,78 @@
+import Foundation
+import Jobs
+
+/// What can be learned from the text of mpirun and of ranks when a job died without writing its outcome.
+enum MPIRunReport {
+    /// The failure that the text tells of.
+    ///
+    /// - Parameters:
+    ///   - lines: The last lines of standard error and output, oldest first.
+    ///   - end: How mpirun ended.
+    /// - Returns: The exit code and one paragraph that names the rank where the text does.
+    static func failure(lines: [String], end: ChildProcess.End) -> DiptychFailure {
+        if let own = lines.last(where: { $0.hasPrefix(ownPrefix) }) {
+            let text = printable(String(own.dropFirst(ownPrefix.count)))
+            let code = abortCode(lines) ?? exitCode(end) ?? .rankLost
+            return DiptychFailure(code, text)
+        }
+        let text = lines.joined(separator: " ").split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        if let match = text.firstMatch(
+            of: /process rank (\d+) with PID (\d+) on node (\S+) exited on signal (\d+)(?: \(([^)]*)\))?/)
+        {
+            let name = match.5.map { " (\(printable(String($0))))" } ?? ""
+            return DiptychFailure(
+                .rankLost,
+                "rank \(match.1) (process \(match.2) on \(printable(String(match.3)))) was ended by signal \(match.4)\(name); "
+                    + (match.4 == "9"
+                        ? "if nobody killed it, the machine may have run out of memory (see `diptych plan`); " : "")
+                    + again)
+        }
+        if text.contains("not enough slots") {
+            return DiptychFailure(
+                .usage, "mpirun has fewer slots than ranks were asked for; use fewer --ranks or a larger allocation")
+        }
+        if text.contains("unable to find the specified executable") || text.contains("could not access or execute") {
+            return DiptychFailure(.inputOutput, "mpirun could not start diptych-worker on every node: " + tail(lines))
+        }
+        if let match = text.firstMatch(of: /Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)/) {
+            let code = Int32(match.2).flatMap(ExitCode.init(rawValue:)) ?? .rankLost
+            return DiptychFailure(code, "rank \(match.1) ended with code \(match.2): \(tail(lines))")
+        }
+        switch end {
+        case .exited(0):
+            return DiptychFailure(
+                .internalError, "the ranks ended without saying how the run went; please report this: " + tail(lines))
+        case .exited(let code):
+            return DiptychFailure(
+                .rankLost, "mpirun ended with code \(code) and the ranks left no outcome; \(again) \(tail(lines))")
+        case .signaled(let signal):
+            return DiptychFailure(
+                .rankLost, "mpirun was ended by signal \(signal) (\(String(cString: strsignal(signal)))); \(again)")
+        }
+    }
+
+    /// What begins the one line of standard error in which a rank says why it failed.
+    static let ownPrefix = "diptych-worker: "
+    private static let again = "the same command goes on from the last checkpoint."
+
+    /// The code given to MPI_Abort.
+    private static func abortCode(_ lines: [String]) -> ExitCode? {
+        for line in lines.reversed() {
+            if let match = line.firstMatch(of: /errorcode (\d+)/) {
+                return Int32(match.1).flatMap(ExitCode.init(rawValue:))
+            }
+        }
+        return nil
+    }
+
+    private static func exitCode(_ end: ChildProcess.End) -> ExitCode? {
+        guard case .exited(let code) = end, code != 0 else { return nil }
+        return ExitCode(rawValue: code)
+    }
+
+    private static func tail(_ lines: [String]) -> String {
+        let told = lines.filter { line in line.contains { $0.isLetter } }.suffix(6)
+        return told.isEmpty
+            ? "it said nothing" : "its last words: " + told.map { printable($0) }.joined(separator: " / ")
+    }
+}

@@ -1,0 +1,60 @@
+import Foundation
+
+/// What the coordinator must know of the machine it runs on.
+struct Machine {
+    /// Cores that this process may use; hyper-threads of one core count once.
+    var cores: Int
+    /// Whether the ranks all run on this machine.
+    var isSingleNode: Bool
+    /// Whether this process is root's.
+    var isRoot: Bool
+    /// The environment.
+    var environment: [String: String]
+
+    /// Looks at this machine.
+    static func current() -> Machine {
+        let environment = ProcessInfo.processInfo.environment
+        let nodes = environment["SLURM_JOB_NUM_NODES"] ?? environment["SLURM_NNODES"] ?? "1"
+        let lists = ["PBS_NODEFILE", "LSB_HOSTS", "PE_HOSTFILE", "OMPI_MCA_orte_default_hostfile"]
+        return Machine(
+            cores: usableCores(), isSingleNode: nodes == "1" && lists.allSatisfy { environment[$0] == nil },
+            isRoot: geteuid() == 0, environment: environment)
+    }
+
+    /// The cores in this process's affinity mask, counted by their lists of hyper-threads.
+    private static func usableCores() -> Int {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8))?.split(separator: "\n") ?? []
+        let allowed = status.first { $0.hasPrefix("Cpus_allowed_list:") }?.split(separator: ":").last ?? ""
+        let threads = cpuList(allowed.trimmingCharacters(in: .whitespaces))
+        guard !threads.isEmpty else { return max(1, ProcessInfo.processInfo.activeProcessorCount) }
+        return Set(
+            threads.map { thread in
+                let siblings = "/sys/devices/system/cpu/cpu\(thread)/topology/thread_siblings_list"
+                return (try? String(contentsOfFile: siblings, encoding: .utf8)) ?? "\(thread)"
+            }
+        ).count
+    }
+
+    /// The numbers of the kernel's notation `0-3,8`.
+    static func cpuList(_ text: String) -> [Int] {
+        text.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0) }
+            guard let first = ends.first, let last = ends.last, first <= last else { return [] }
+            return Array(first...last)
+        }
+    }
+
+    /// Finds a program on the search path.
+    func find(_ program: String) -> String? {
+        (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map { "\($0)/\(program)" }.first {
+            access($0, X_OK) == 0
+        }
+    }
+
+    /// Finds `diptych-worker` beside this program.
+    func findWorker() -> String? {
+        guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return nil }
+        let worker = (own as NSString).deletingLastPathComponent + "/diptych-worker"
+        return access(worker, X_OK) == 0 ? worker : nil
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import Jobs
+
+/// How far one model is, as its group's heartbeats tell.
+struct ModelProgress: Hashable {
+    /// The phase.
+    var phase: Phase
+    /// The model; empty in phases without one.
+    var model: String
+    /// Steps done.
+    var step: Int
+    /// Steps in all.
+    var totalSteps: Int
+    /// Loss of the newest step.
+    var loss: Double?
+    /// Images per second of its group.
+    var imagesPerSecond: Double
+    /// Seconds until its last step; nil when that cannot be told yet.
+    var secondsLeft: Double?
+
+    /// Steps done as a share, in 0...1.
+    var share: Double { totalSteps > 0 ? min(1, max(0, Double(step) / Double(totalSteps))) : 0 }
+
+    /// One entry for each model that is being worked on: what the lowest of its ranks says.
+    static func all(from beats: [Heartbeat], job: Job) -> [ModelProgress] {
+        var found: [ModelProgress] = []
+        for beat in beats where !found.contains(where: { $0.phase == beat.phase && $0.model == beat.model }) {
+            let batch: Int
+            switch beat.phase {
+            case .teach: batch = job.teach.batch
+            case .distill: batch = job.distill.batch
+            case .split, .sample: batch = 1
+            }
+            let isKnown = beat.imagesPerSecond > 0 && beat.imagesPerSecond.isFinite
+            let left = Double(max(0, beat.totalSteps - beat.step) * batch) / beat.imagesPerSecond
+            found.append(
+                ModelProgress(
+                    phase: beat.phase, model: beat.model, step: beat.step, totalSteps: beat.totalSteps, loss: beat.loss,
+                    imagesPerSecond: beat.imagesPerSecond, secondsLeft: isKnown ? left : nil))
+        }
+        // Ranks that wait for the others have nothing of their own to show.
+        let named = found.filter { !$0.model.isEmpty }
+        return named.isEmpty ? found : named
+    }
+}

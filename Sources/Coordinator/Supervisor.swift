@@ -1,0 +1,186 @@
+import Foundation
+import Jobs
+
+/// Runs the ranks of a run to their end: passes on requests to stop, watches heartbeats, keeps the ranks' text, and
+/// says how it went.
+final class Supervisor {
+    /// What is to be run.
+    struct Assignment {
+        /// The run.
+        let directory: RunDirectory
+        /// The job, for what progress means.
+        let job: Job
+        /// Number of ranks.
+        let ranks: Int
+        /// How they are started.
+        let invocation: MPIRun.Invocation
+        /// The run's lock, which mpirun is to hold as well.
+        let lock: RunLock?
+    }
+
+    /// Spans of time, in seconds.
+    struct Patience {
+        /// Until a request to stop is passed on although not every rank has given a sign of life.
+        var start = 60.0
+        /// Until a silent rank is mentioned.
+        var warning = 120.0
+        /// Until silence of a rank ends the run.
+        var silence = 1800.0
+        /// Between asking ranks to end at once and killing them.
+        var mercy = 3.0
+    }
+
+    private let assignment: Assignment
+    private let signals: any StopSignals
+    private let progress: any ProgressDisplay
+    private let patience: Patience
+    private let events: EventLog?
+    private let started = Date().timeIntervalSince1970
+    private var tail: [String] = []
+    private var interrupts = 0
+    private var stopRequested: Int32?
+    private var isStopSent = false
+    private var mentioned: Set<Int> = []
+
+    /// Prepares to supervise.
+    init(
+        _ assignment: Assignment, signals: any StopSignals, progress: any ProgressDisplay,
+        patience: Patience = Patience()
+    ) {
+        self.assignment = assignment
+        self.signals = signals
+        self.progress = progress
+        self.patience = patience
+        events = try? EventLog(path: assignment.directory.events, rank: nil)
+    }
+
+    /// Starts the ranks and waits for their end.
+    ///
+    /// - Returns: What rank 0 wrote, or what is known without it.
+    /// - Throws: `DiptychFailure` when the ranks could not be started.
+    func run() throws -> Outcome {
+        let directory = assignment.directory
+        noteSweep(Leftovers.killRanks(of: directory), Leftovers.sweep(assignment.invocation.scratch))
+        Outcome.remove(from: directory)
+        Heartbeat.removeAll(in: directory)
+        try Leftovers.prepare(assignment.invocation.scratch)
+        defer { Leftovers.sweep(assignment.invocation.scratch) }
+        let log = WorkerLog(path: directory.workerOutput)
+        let child = try ChildProcess(assignment.invocation, inherited: assignment.lock?.descriptor)
+        assignment.lock?.describe(launcher: child.process)
+        events?.append(.launched, ["ranks": .integer(assignment.ranks), "launcher": .integer(Int(child.process))])
+        watch(child, log)
+        progress.finish()
+        return conclude(child)
+    }
+
+    private func watch(_ child: ChildProcess, _ log: WorkerLog) {
+        var nextLook = 0.0
+        var endedAt: Double?
+        while true {
+            child.wait(milliseconds: 100)
+            for line in child.output.lines() + child.error.lines() {
+                log.append(line)
+                tail.append(line)
+                if tail.count > 400 { tail.removeFirst(200) }
+            }
+            for signal in signals.take() { receive(signal, child) }
+            let now = Date().timeIntervalSince1970
+            if now >= nextLook {
+                nextLook = now + 0.5
+                look(child, now)
+            }
+            if child.hasEnded() {
+                endedAt = endedAt ?? now
+                // A rank that outlives mpirun keeps the pipes open; its last words are waited for only briefly.
+                if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { return }
+            }
+        }
+    }
+
+    private func receive(_ signal: Int32, _ child: ChildProcess) {
+        events?.append(.signal, ["signal": .integer(Int(signal))])
+        if signal == SIGINT { interrupts += 1 }
+        if interrupts >= 2 {
+            progress.say("interrupted twice: ending at once, without saving")
+            child.send(SIGTERM)
+            let deadline = Date().timeIntervalSince1970 + patience.mercy
+            while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+            child.killSession()
+            while !child.hasEnded() { usleep(10_000) }
+            return
+        }
+        guard stopRequested == nil else { return }
+        stopRequested = signal
+        progress.say(
+            "stopping: every group ends its step and saves"
+                + (signal == SIGINT ? "; press Ctrl-C again to end at once without saving" : ""))
+    }
+
+    /// What is done twice a second: progress, a pending request to stop, silent ranks.
+    private func look(_ child: ChildProcess, _ now: Double) {
+        let beats = Heartbeat.readAll(in: assignment.directory)
+        progress.update(beats, job: assignment.job)
+        // Before MPI is up in a rank, the signal that asks it to save would end it.
+        let isReady = beats.count == assignment.ranks || now - started > patience.start
+        if stopRequested != nil, !isStopSent, isReady, !child.hasEnded() {
+            child.send(SIGUSR1)
+            isStopSent = true
+        }
+        for beat in beats where now - beat.time > patience.warning && !mentioned.contains(beat.rank) {
+            mentioned.insert(beat.rank)
+            progress.say("no sign of life: \(Self.describe(beat, now))")
+            events?.append(.silent, ["silent_rank": .integer(beat.rank), "step": .integer(beat.step)])
+        }
+        for beat in beats where now - beat.time <= patience.warning { mentioned.remove(beat.rank) }
+        if let silent = beats.first(where: { now - $0.time > patience.silence }), !child.hasEnded() {
+            tail.append("\(MPIRunReport.ownPrefix)no sign of life: \(Self.describe(silent, now)); the run was ended")
+            child.send(SIGTERM)
+            let deadline = Date().timeIntervalSince1970 + patience.mercy
+            while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+            child.killSession()
+        }
+    }
+
+    private static func describe(_ beat: Heartbeat, _ now: Double) -> String {
+        "rank \(beat.rank) (process \(beat.process) on \(printable(beat.host))), last seen \(Int(now - beat.time)) s ago "
+            + "in \(beat.phase.rawValue) at step \(beat.step) of \(printable(beat.model))"
+    }
+
+    private func conclude(_ child: ChildProcess) -> Outcome {
+        let directory = assignment.directory
+        let leftRanks = Leftovers.killRanks(of: directory)
+        noteSweep(leftRanks, [])
+        if interrupts >= 2 {
+            return Outcome(
+                exit: .interrupted,
+                message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")
+        }
+        if let outcome = Outcome.read(from: directory) { return outcome }
+        let failure = MPIRunReport.failure(lines: tail, end: child.end ?? .signaled(SIGKILL))
+        events?.append(.failed, ["exit": .integer(Int(failure.code.rawValue)), "message": .string(failure.message)])
+        return Outcome(exit: failure.code, message: failure.message)
+    }
+
+    private func noteSweep(_ ranks: [Int], _ directories: [String]) {
+        guard !ranks.isEmpty || !directories.isEmpty else { return }
+        events?.append(
+            .swept,
+            ["ranks": .array(ranks.map { .integer($0) }), "directories": .array(directories.map { .string($0) })])
+    }
+}
+
+/// Keeps what the ranks and mpirun write; a log that cannot be written does not stop a run.
+private final class WorkerLog {
+    private let descriptor: Int32
+
+    init(path: String) {
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    func append(_ line: String) {
+        if descriptor >= 0 { Console.write(line + "\n", to: descriptor) }
+    }
+}
