@@ -17,6 +17,12 @@ public struct WorkerCommand: ParsableCommand {
 
     public init() {}
 
+    /// Runs the program with this process's arguments and ends with its exit code.
+    public static func start() -> Never {
+        main()
+        Foundation.exit(Jobs.ExitCode.done.rawValue)
+    }
+
     /// Trains a job file, preparing its run directory first.
     struct ByHand: ParsableCommand {
         static let configuration = CommandConfiguration(

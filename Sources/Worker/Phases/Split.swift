@@ -1,4 +1,5 @@
 import Checkpoints
+import Communication
 import Datasets
 import Foundation
 import Glibc
