@@ -21,6 +21,7 @@ struct NearPairs {
         let sums = unsorted.map { $0.sum() }
         let order = (0..<count).sorted { (sums[$0], $0) < (sums[$1], $1) }
         let quadrants = order.map { unsorted[$0] }
+        let sorted = thumbnails.reordered(order)
         let sortedSums = order.map { sums[$0] }
         // Sums are whole numbers far below 2^24 for one channel; the slack covers the rounding of the squares.
         let sumBound = Float(levels * cells) * 1.0001
@@ -31,9 +32,10 @@ struct NearPairs {
             while high < count && sortedSums[high] - sum <= sumBound {
                 let difference = quadrants[high] - quadrant
                 if (difference * difference).sum() <= quadrantBound {
-                    let (first, second) = (min(order[low], order[high]), max(order[low], order[high]))
-                    let distance = thumbnails.squaredDistance(first, second, limit: limit)
-                    if distance <= limit { body(first, second, distance) }
+                    let distance = sorted.squaredDistance(low, high, limit: limit)
+                    if distance <= limit {
+                        body(min(order[low], order[high]), max(order[low], order[high]), distance)
+                    }
                 }
                 high += 1
             }

@@ -7,9 +7,9 @@ import Tensor
 /// images, label by label, always to the part that holds fewest of the label and, among equals, fewest images of the
 /// labels already dealt. So the counts of a label differ by at most one unless groups alone differ by more, and as
 /// each label's surplus goes where most is missing, so do the sizes. Order and ties are random from the seed.
-struct PartAssignment {
+package struct PartAssignment {
     /// The images of each part, ascending.
-    private(set) var parts: [[Int]]
+    package private(set) var parts: [[Int]]
     /// For each part, its images of each label.
     private var counts: [[Int]]
     private let labels: [Int]?
@@ -21,7 +21,7 @@ struct PartAssignment {
     ///   - labels: The label of every image of the catalogue, or nil to balance sizes only.
     ///   - classCount: The number of labels.
     ///   - seed: The job's seed.
-    init(groups: [[Int]], parts: Int, labels: [Int]?, classCount: Int, seed: UInt64) {
+    package init(groups: [[Int]], parts: Int, labels: [Int]?, classCount: Int, seed: UInt64) {
         self.parts = Array(repeating: [], count: parts)
         self.labels = labels
         counts = Array(repeating: Array(repeating: 0, count: max(classCount, 1)), count: parts)

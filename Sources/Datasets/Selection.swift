@@ -5,11 +5,11 @@ import Tensor
 /// Whole duplicate groups are drawn in a random order, so that an image's chance does not depend on how many
 /// duplicates it has. A group that no longer fits waits for the other side, or stays unused, and the next one that
 /// fits takes its place; so near duplicates never straddle members and held-out images, and both get their exact number.
-struct Selection {
+package struct Selection {
     /// The chosen groups of training images.
-    let members: [[Int]]
+    package let members: [[Int]]
     /// The images held out, ascending.
-    let heldOut: [Int]
+    package let heldOut: [Int]
 
     /// - Parameters:
     ///   - groups: All images in their duplicate groups, single ones included, in any order.
@@ -18,7 +18,7 @@ struct Selection {
     ///   - heldOut: How many to hold out.
     ///   - seed: The job's seed.
     /// - Throws: `DatasetError` of kind `notEnoughImages`.
-    init(groups: [[Int]], name: String, members: Int, heldOut: Int, seed: UInt64) throws {
+    package init(groups: [[Int]], name: String, members: Int, heldOut: Int, seed: UInt64) throws {
         let total = groups.reduce(0) { $0 + $1.count }
         guard members > 0, heldOut >= 0, members <= total, heldOut <= total - members else {
             throw DatasetError(

@@ -90,20 +90,25 @@ struct Thumbnails: Sendable {
     ///   - limit: Above this, the exact number no longer matters.
     func squaredDistance(_ first: Int, _ second: Int, limit: Int) -> Int {
         var total = 0
-        for channel in 0..<channels {
-            var lanes = SIMD16<Int32>()
-            let offset = channel * Self.vectorsPerChannel
-            for index in offset..<offset + Self.vectorsPerChannel {
-                let difference = SIMD16<Int32>(
-                    truncatingIfNeeded: vectors[first * vectorsPerImage + index]
-                        &- vectors[second * vectorsPerImage + index])
-                lanes &+= difference &* difference
-            }
-            // At most 64 * (255 * 16)^2 < 2^31 per channel.
-            total += Int(lanes.wrappedSum())
+        for offset in 0..<vectorsPerImage {
+            let difference = SIMD16<Int32>(
+                truncatingIfNeeded: vectors[first * vectorsPerImage + offset]
+                    &- vectors[second * vectorsPerImage + offset])
+            // At most 16 * (255 * 16)^2 < 2^31.
+            total += Int((difference &* difference).wrappedSum())
             if total > limit { break }
         }
         return total
+    }
+
+    /// The same thumbnails in another order, so that those compared lie close together.
+    func reordered(_ order: [Int]) -> Thumbnails {
+        var result = self
+        result.vectors.removeAll(keepingCapacity: true)
+        for index in order {
+            result.vectors += vectors[index * vectorsPerImage..<(index + 1) * vectorsPerImage]
+        }
+        return result
     }
 
     /// The sums over each quadrant and all channels.
