@@ -3,7 +3,9 @@ import Tensor
 import Testing
 
 @Suite struct UNetStructureTests {
-    @Test(arguments: UNetCase.allCases) func parametersAreThoseOfDiffusersByNameShapeAndOrder(_ example: UNetCase) throws {
+    @Test(arguments: UNetCase.allCases) func parametersAreThoseOfDiffusersByNameShapeAndOrder(_ example: UNetCase)
+        throws
+    {
         let header = try GoldenFile(named: "unet-\(example.rawValue).golden").header
         let network = UNet2D(example.configuration)
         #expect(network.parameters.map(\.name) == header.parameters)

@@ -31,6 +31,8 @@ struct DownBlock: Module {
                 "\(name).downsamplers.0.conv", from: channels, to: channels, kernel: 3, stride: 2, padding: padding)
     }
 
+    var dropoutLayers: [Int] { resnets.map(\.dropoutLayer) }
+
     var parameters: [Parameter] {
         attentions.flatMap(\.parameters) + resnets.flatMap(\.parameters) + (downsampler?.parameters ?? [])
     }

@@ -16,6 +16,8 @@ struct MidBlock: Module {
         nextLayer += 2
     }
 
+    var dropoutLayers: [Int] { [first.dropoutLayer, second.dropoutLayer] }
+
     var parameters: [Parameter] {
         attention.parameters + first.parameters + second.parameters
     }

@@ -33,6 +33,8 @@ struct ResNetBlock: Module {
                 name + ".conv_shortcut", from: inChannels, to: outChannels, kernel: 1, padding: Padding.none)
     }
 
+    var dropoutLayer: Int { dropout.layer }
+
     var parameters: [Parameter] {
         norm1.parameters + conv1.parameters + timeProjection.parameters + norm2.parameters + conv2.parameters
             + (shortcut?.parameters ?? [])

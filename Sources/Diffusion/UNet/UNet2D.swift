@@ -41,6 +41,11 @@ public final class UNet2D: Module {
             ].joined())
     }
 
+    /// The number of each residual block's dropout layer, in the order of computation: part of its masks' address.
+    package var dropoutLayers: [Int] {
+        down.flatMap(\.dropoutLayers) + middle.dropoutLayers + up.flatMap(\.dropoutLayers)
+    }
+
     /// Predicts noise, image or velocity, whatever it was trained for.
     ///
     /// - Parameters:

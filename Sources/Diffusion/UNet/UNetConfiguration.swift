@@ -89,7 +89,9 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
         if attention.count != channels.count {
             return "attention has \(attention.count) levels, channels \(channels.count): give one value per level"
         }
-        if channels[0] < 4 { return "the first level needs at least 4 channels for the time embedding, not \(channels[0])" }
+        if channels[0] < 4 {
+            return "the first level needs at least 4 channels for the time embedding, not \(channels[0])"
+        }
         if let odd = channels.first(where: { $0 < 1 || $0 % normGroups != 0 }) {
             return "channels must be positive multiples of normGroups (\(normGroups)), not \(odd)"
         }

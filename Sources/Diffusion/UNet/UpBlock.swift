@@ -32,6 +32,8 @@ struct UpBlock: Module {
                 "\(name).upsamplers.0.conv", from: channels, to: channels, kernel: 3, padding: Padding(1))
     }
 
+    var dropoutLayers: [Int] { resnets.map(\.dropoutLayer) }
+
     var parameters: [Parameter] {
         attentions.flatMap(\.parameters) + resnets.flatMap(\.parameters) + (upsampler?.parameters ?? [])
     }
