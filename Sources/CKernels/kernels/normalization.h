@@ -1,5 +1,5 @@
 // Group norm. Sums run over the pixels of one channel block, lane by lane: up to `CHUNK` vectors in float, then in double,
-// about each lane's first pixel, which keeps the squares from cancelling. Groups are put together from channels, so that
+// about an origin near the mean, which keeps the squares from cancelling. Groups are put together from channels, so that
 // they may cut across blocks. Work goes in spans: the fewest blocks that hold whole groups, which stay in the cache.
 #define CHUNK 32
 
@@ -10,9 +10,7 @@ INLINE void fold_lanes(d16 lanes, size_t block, double *channels) {
 }
 
 // For each channel of a block, from `count` = pixels * block floats: the sum of x - origin and of its square.
-INLINE void block_moments(const float *x, size_t count, size_t block, double *sums, double *squares) {
-    f16 origin;
-    for (size_t i = 0; i < 16; ++i) origin[i] = x[i % block];
+INLINE void block_sums(const float *x, size_t count, size_t block, f16 origin, double *sums, double *squares) {
     d16 sum = {0}, square = {0};
     size_t i = 0;
     while (i + 16 <= count) {
@@ -46,6 +44,25 @@ INLINE void block_moments(const float *x, size_t count, size_t block, double *su
     fold_lanes(square, block, squares);
 }
 
+// For each channel of a block: the mean, and the sum of the squares of x - mean.
+INLINE void block_moments(const float *x, size_t pixels, size_t block, double *means, double *squares) {
+    f16 origin;
+    for (size_t i = 0; i < 16; ++i) origin[i] = x[i % block];
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        bool far = false;
+        block_sums(x, pixels * block, block, origin, means, squares);
+        for (size_t c = 0; c < block; ++c) {
+            const double distance = means[c] / (double)pixels;
+            squares[c] -= means[c] * distance;
+            means[c] = origin[c] + distance;
+            far |= distance * distance * (double)pixels > 16 * squares[c];
+        }
+        // The first pixel may lie many deviations off; then again about the mean.
+        if (!far) return;
+        for (size_t i = 0; i < 16; ++i) origin[i] = (float)means[i % block];
+    }
+}
+
 INLINE void block_scale_shift(
     const float *x, float *out, size_t count, f16 factor, f16 shift, bool with_silu) {
     size_t i = 0;
@@ -70,27 +87,22 @@ static void group_norm_forward(
     size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool with_silu) {
     const size_t group = channels / groups, blocks = block_count(channels, block), count = pixels * block;
     const size_t span = span_channels(channels, block, group), room = span + 16;
-    double *sums = malloc(room * (2 * sizeof(double) + 2 * sizeof(float)));
-    double *squares = sums + room;
+    double *means = malloc(room * (2 * sizeof(double) + 2 * sizeof(float)));
+    double *squares = means + room;
     float *factors = (float *)(squares + room), *shifts = factors + room;
     for (size_t n = 0; n < images; ++n) {
         for (size_t first = 0; first < channels; first += span) {
             const size_t end = first + span < channels ? first + span : channels, here = end - first;
             const size_t offset = (n * blocks + first / block) * count;
             for (size_t c = 0; c < here; c += block) {
-                FOR_BLOCK(block, block_moments(x + offset + c * pixels, count, B, sums + c, squares + c))
+                FOR_BLOCK(block, block_moments(x + offset + c * pixels, pixels, B, means + c, squares + c))
             }
             for (size_t c = 0; c < here; c += group) {
                 double total = 0, spread = 0;
-                for (size_t k = c; k < c + group; ++k) {
-                    const double origin = x[offset + k / block * count + k % block];
-                    squares[k] -= sums[k] * sums[k] / (double)pixels;
-                    sums[k] = origin + sums[k] / (double)pixels;  // now the channel's mean
-                    total += sums[k];
-                }
+                for (size_t k = c; k < c + group; ++k) total += means[k];
                 const double centre = total / (double)group;
                 for (size_t k = c; k < c + group; ++k) {
-                    spread += squares[k] + (double)pixels * (sums[k] - centre) * (sums[k] - centre);
+                    spread += squares[k] + (double)pixels * (means[k] - centre) * (means[k] - centre);
                 }
                 const double variance = spread / ((double)group * (double)pixels);
                 const double reciprocal = 1 / __builtin_elementwise_sqrt(variance + (double)epsilon);
@@ -114,7 +126,7 @@ static void group_norm_forward(
             }
         }
     }
-    free(sums);
+    free(means);
 }
 
 // With z = gamma h + beta, h = x factor + shift the normalised input, and dz = dout act'(z): stores dz if the activation
