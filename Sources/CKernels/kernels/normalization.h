@@ -1,7 +1,7 @@
 // Group norm. Sums run over the pixels of one channel block, lane by lane: up to `CHUNK` vectors in float, then in
 // double, about an origin near the mean, which keeps the squares from cancelling. Groups are put together from
-// channels, so that they may cut across blocks. Work goes in spans: the fewest blocks that hold whole groups, which stay
-// in the cache.
+// channels, so that they may cut across blocks. Work goes in spans: the fewest blocks that hold whole groups,
+// which stay in the cache.
 #define CHUNK 32
 
 // Adds the lanes that belong to one channel.
