@@ -89,8 +89,12 @@ let package = Package(
         .testTarget(
             name: "DatasetsTests", dependencies: ["Datasets", "Tensor", "TestSupport"],
             swiftSettings: strict),
+        // The checks that every Communicator passes: run by CommunicationTests on threads, by mpi-tests on processes.
+        .target(
+            name: "CommunicationConformance", dependencies: ["Communication"], path: "Tests/Conformance",
+            swiftSettings: strict),
         .testTarget(
-            name: "CommunicationTests", dependencies: ["Communication", "TestSupport"],
+            name: "CommunicationTests", dependencies: ["Communication", "CommunicationConformance"],
             swiftSettings: strict),
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
@@ -110,7 +114,7 @@ let package = Package(
             path: "Tests/EndToEnd", swiftSettings: strict),
         // Started by scripts/test-mpi under mpirun with 1, 2, 3, 4 and 8 ranks.
         .executableTarget(
-            name: "mpi-tests", dependencies: ["Communication"], path: "Tests/MPI",
+            name: "mpi-tests", dependencies: ["Communication", "CommunicationConformance"], path: "Tests/MPI",
             swiftSettings: strict),
     ]
 )

@@ -1,5 +1,5 @@
 #pragma once
-// MPI's handles are macros with casts, which Swift cannot import: one function each, and nothing else.
+// MPI's handles and some constants are macros with casts, which Swift cannot import: one function each, nothing else.
 #include <mpi.h>
 
 static inline MPI_Comm diptych_mpi_comm_world(void) { return MPI_COMM_WORLD; }

@@ -1,3 +1,5 @@
+import Datasets
+
 extension Job {
     /// What single values cannot show: keys that contradict each other, each with the key to blame.
     func contradictions() -> [(key: String, text: String)] {

@@ -1,3 +1,6 @@
+import Datasets
+import Diffusion
+
 /// A job: what to train, on what, how it is defended, with which ranks.
 ///
 /// Read from a YAML file by `Job.load(path:overrides:)`, which refuses everything it does not know; every key, with its

@@ -1,0 +1,72 @@
+# Diptych. `make run` and `make test` do all the set-up that a new machine needs.
+#   DEPS=no     install nothing (where there is no apt or no root)
+#   RANKS=N     ranks for `make run`      JOB=FILE   job for `make run`
+#   PREFIX=DIR  where `make install` puts the two programs
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+DEPS ?= yes
+PREFIX ?= /usr/local
+JOB ?= jobs/fashion-mnist.yaml
+PROGRAMS := .build/release
+BUILD := swift build -c release --static-swift-stdlib
+PYTHON := .build-python/bin/python
+
+.PHONY: help run test build install lint format bench deps test-deps parity clean
+
+help:
+	@echo "make run      build, then train two teachers and a student on Fashion-MNIST (JOB=, RANKS=)"
+	@echo "make test     lint, build, and run every test"
+	@echo "make build    build diptych and diptych-worker into $(PROGRAMS)"
+	@echo "make install  put both programs into PREFIX/bin (PREFIX=$(PREFIX))"
+	@echo "make bench    training and forward speed of the two reference networks (TORCH=PYTHON adds the peer)"
+	@echo "make parity   remake the golden files and compare in full with PyTorch (TORCH=PYTHON)"
+	@echo "make lint     formatting and the direction of imports; make format mends the former"
+	@echo "make deps     install the Debian packages that are missing (DEPS=no: only name them)"
+
+run: build
+	$(PROGRAMS)/diptych run $(JOB) $(if $(RANKS),--ranks $(RANKS))
+
+build: deps
+	$(BUILD) --product diptych
+	$(BUILD) --product diptych-worker
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -s -m 755 $(PROGRAMS)/diptych $(PROGRAMS)/diptych-worker $(DESTDIR)$(PREFIX)/bin
+
+deps:
+	@scripts/install-packages $(if $(filter no,$(DEPS)),--check) build
+
+test-deps: deps
+	@scripts/install-packages $(if $(filter no,$(DEPS)),--check) test
+
+$(PYTHON):
+	python3 -m venv .build-python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check numpy h5py hdf5plugin
+
+test: test-deps lint build $(PYTHON)
+	swift build -c release --build-tests --scratch-path .build-tests
+	scripts/test-mpi .build-tests/release/mpi-tests
+	DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
+	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	scripts/check-imports
+
+format:
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+
+bench: build
+	bench/run --programs $(PROGRAMS) $(if $(TORCH),--torch $(TORCH))
+
+parity: test-deps
+	@test -n "$(TORCH)" || { echo "make parity TORCH=PYTHON: name a Python that has torch and diffusers"; exit 64; }
+	swift build -c release --build-tests --scratch-path .build-tests
+	DIPTYCH_TORCH_PYTHON=$(TORCH) swift test -c release --skip-build --scratch-path .build-tests --filter DiffusionTests
+
+clean:
+	rm -rf .build .build-tests .build-python

@@ -1,0 +1,7 @@
+// The kernels for every x86-64 processor and for other architectures.
+#include "kernels/tables.h"
+
+#define LEVEL diptych_level_baseline
+#define TABLE diptych_kernels_baseline
+#include "kernels/table.h"
+

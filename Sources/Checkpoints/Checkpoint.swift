@@ -1,0 +1,174 @@
+/// All state of one model that training needs to go on bit for bit.
+///
+/// The four vectors hold the parameters one after the other, each in row-major order, in the order of `entries`.
+public struct Checkpoint: Sendable {
+    /// A parameter's place in the flat vectors.
+    public struct Entry: Hashable, Codable, Sendable {
+        /// The parameter's name, as `down_blocks.0.resnets.1.conv1.weight`.
+        public let name: String
+        /// Its logical dimensions; none for a scalar.
+        public let shape: [Int]
+        /// The position of its first element.
+        public let offset: Int
+        /// The number of its elements: the product of `shape`.
+        public let count: Int
+
+        /// An entry.
+        ///
+        /// - Parameters:
+        ///   - name: Not empty, not `.`, without `/` and zero bytes.
+        ///   - shape: Dimensions of 1 or more, whose product is `count`.
+        ///   - offset: Where it begins.
+        ///   - count: How many elements it has.
+        public init(name: String, shape: [Int], offset: Int, count: Int) {
+            precondition(
+                !name.isEmpty && name != "." && !name.utf8.contains(UInt8(ascii: "/")) && !name.utf8.contains(0),
+                "\"\(name)\" cannot name a parameter in a checkpoint")
+            precondition(
+                shape.allSatisfy { $0 > 0 } && shape.reduce(1, *) == count && offset >= 0,
+                "\(name): \(count) elements at \(offset) do not fit shape \(shape)")
+            self.name = name
+            self.shape = shape
+            self.offset = offset
+            self.count = count
+        }
+    }
+
+    /// The flat vectors, with their groups in the file.
+    enum Vector: String, CaseIterable {
+        case weights
+        case ema
+        case firstMoment = "optimizer/first_moment"
+        case secondMoment = "optimizer/second_moment"
+    }
+
+    /// The model: `teacher-0`, `student`.
+    public let model: String
+    /// The phase that trains it: `teach`, `distill`.
+    public let phase: String
+    /// The number of updates that made this state.
+    public let step: Int
+    /// The job's hash.
+    public let jobHash: String
+    /// The privacy ledger, JSON; kept as it is.
+    public let ledger: String
+    /// The parameters, in bytewise order of their names, without gaps from 0 on.
+    public let entries: [Entry]
+    /// The weights.
+    public let weights: [Float]
+    /// Their exponential moving average.
+    public let ema: [Float]
+    /// Adam's first moment.
+    public let firstMoment: [Float]
+    /// Adam's second moment.
+    public let secondMoment: [Float]
+
+    /// The number of elements of each vector.
+    public var count: Int { entries.last.map { $0.offset + $0.count } ?? 0 }
+
+    /// A state to be saved.
+    ///
+    /// - Parameters:
+    ///   - model: The model's name: lower-case letters, digits, `-`, `_` and `.`.
+    ///   - phase: The phase.
+    ///   - step: The number of updates, 0 or more.
+    ///   - jobHash: The job's hash.
+    ///   - ledger: JSON text; without zero bytes.
+    ///   - entries: Ascending in bytewise order of names, without gaps from 0 on.
+    ///   - weights: At least as many elements as the entries cover, here and below; what follows is padding and dropped.
+    ///   - ema: As the weights.
+    ///   - firstMoment: As the weights.
+    ///   - secondMoment: As the weights.
+    public init(
+        model: String, phase: String, step: Int, jobHash: String, ledger: String = "{}", entries: [Entry],
+        weights: [Float], ema: [Float], firstMoment: [Float], secondMoment: [Float]
+    ) {
+        precondition(step >= 0, "a checkpoint's step is 0 or more, not \(step)")
+        var end = 0
+        for entry in entries {
+            precondition(entry.offset == end, "\(entry.name) begins at \(entry.offset) instead of \(end)")
+            end += entry.count
+        }
+        for (entry, next) in zip(entries, entries.dropFirst()) {
+            precondition(bytewise(entry.name, next.name), "\(entry.name) and \(next.name) are not in bytewise order")
+        }
+        func trimmed(_ vector: [Float], _ name: String) -> [Float] {
+            precondition(vector.count >= end, "\(name) has \(vector.count) elements, the parameters \(end)")
+            return vector.count == end ? vector : Array(vector[..<end])
+        }
+        self.model = model
+        self.phase = phase
+        self.step = step
+        self.jobHash = jobHash
+        self.ledger = ledger
+        self.entries = entries
+        self.weights = trimmed(weights, "weights")
+        self.ema = trimmed(ema, "ema")
+        self.firstMoment = trimmed(firstMoment, "first moment")
+        self.secondMoment = trimmed(secondMoment, "second moment")
+    }
+
+    /// SHA-256 over the float32 little-endian bytes of all weights, row-major, names sorted bytewise.
+    public var weightsHash: String { sha256Hex(weights) }
+    /// SHA-256 over the moving average, as ``weightsHash``.
+    public var emaHash: String { sha256Hex(ema) }
+
+    subscript(vector: Vector) -> [Float] {
+        switch vector {
+        case .weights: weights
+        case .ema: ema
+        case .firstMoment: firstMoment
+        case .secondMoment: secondMoment
+        }
+    }
+
+    /// Throws unless every value is finite.
+    ///
+    /// - Throws: ``CheckpointError`` with code `notFinite` that names the first value that is not.
+    public func requireFinite() throws {
+        for vector in Vector.allCases {
+            // An exponent of all ones is infinity or not a number. The sum lets the compiler use vector registers.
+            let bad = self[vector].reduce(0) { $0 &+ ($1.bitPattern & 0x7f80_0000 == 0x7f80_0000 ? 1 : 0) }
+            guard bad > 0, let position = self[vector].firstIndex(where: { !$0.isFinite }) else { continue }
+            let name = entries.last { $0.offset <= position }?.name ?? ""
+            throw CheckpointError(
+                code: .notFinite, path: "",
+                message: "\(model), step \(step): \(bad) values of \(vector.rawValue) are not finite, the first is "
+                    + "\(self[vector][position]) in \(name); a bad state is never saved")
+        }
+    }
+
+    /// Whether all state is equal, bit for bit.
+    func isIdentical(to other: Checkpoint) -> Bool {
+        model == other.model && phase == other.phase && step == other.step && jobHash == other.jobHash
+            && ledger == other.ledger && entries == other.entries
+            && Vector.allCases.allSatisfy { vector in
+                zip(self[vector], other[vector]).allSatisfy { $0.bitPattern == $1.bitPattern }
+            }
+    }
+
+    /// Throws unless the parameters are those of a model, with a list of all that differ.
+    ///
+    /// - Parameters:
+    ///   - expected: The model's parameters.
+    ///   - found: The checkpoint's.
+    ///   - path: The file.
+    static func require(_ expected: [Entry], found: [Entry], path: String) throws {
+        guard found != expected else { return }
+        let byName = Dictionary(found.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let known = Set(expected.map(\.name))
+        var problems = expected.compactMap { entry -> String? in
+            guard let other = byName[entry.name] else { return "\(entry.name) is missing" }
+            return other.shape == entry.shape ? nil : "\(entry.name) has shape \(other.shape) instead of \(entry.shape)"
+        }
+        problems += found.filter { !known.contains($0.name) }.map { "\($0.name) is not the model's" }
+        throw CheckpointError(
+            code: .otherParameters, path: path,
+            message: "the parameters are not the model's: " + problems.joined(separator: "; "))
+    }
+}
+
+/// The order of names everywhere in checkpoints: by their UTF-8 bytes. Swift's own order knows about Unicode.
+func bytewise(_ left: String, _ right: String) -> Bool {
+    left.utf8.lexicographicallyPrecedes(right.utf8)
+}

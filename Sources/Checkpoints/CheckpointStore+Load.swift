@@ -1,0 +1,214 @@
+import Glibc
+import Synchronization
+
+/// A checkpoint that a search passed over, and why.
+public struct SkippedCheckpoint: Hashable, Sendable {
+    /// The checkpoint's file.
+    public let path: String
+    /// Its step.
+    public let step: Int
+    /// What is wrong with it.
+    public let reason: String
+}
+
+/// What a search for the newest checkpoint of a model found.
+public struct CheckpointSearch: Sendable {
+    /// The newest valid checkpoint; nil when there is none.
+    public let checkpoint: Checkpoint?
+    /// Its manifest.
+    public let manifest: Manifest?
+    /// The newer ones that are not valid, newest first.
+    public let skipped: [SkippedCheckpoint]
+
+    /// Steps between the newest that was saved and the newest that is valid: what damage has cost.
+    public var stepsLost: Int { (skipped.map(\.step).max() ?? checkpoint?.step ?? 0) - (checkpoint?.step ?? 0) }
+}
+
+/// What `diptych verify` says about a checkpoint.
+public struct CheckpointReport: Hashable, Sendable {
+    /// The checkpoint's file.
+    public let path: String
+    /// The model.
+    public let model: String
+    /// The step.
+    public let step: Int
+    /// Whether a resume would accept it.
+    public let valid: Bool
+    /// What is wrong; nil when valid.
+    public let reason: String?
+    /// The hash of the weights; nil when the manifest cannot be believed.
+    public let weightsHash: String?
+    /// The hash of the moving average; nil when the manifest cannot be believed.
+    public let emaHash: String?
+}
+
+extension CheckpointStore {
+    /// The newest valid checkpoint of a model. A file's SHA-256 is checked before libhdf5 sees it.
+    ///
+    /// - Parameters:
+    ///   - model: The model.
+    ///   - jobHash: The job that the checkpoint must belong to; nil accepts any.
+    ///   - entries: The parameters that it must have; nil accepts any.
+    /// - Returns: The checkpoint, with those that were passed over because they are damaged.
+    /// - Throws: ``CheckpointError``: `otherJob`, `newerFormat`, `otherParameters`, `invalidName`; ``FileError`` when files
+    ///   cannot be read for another reason than damage.
+    public func newest(
+        model: String, jobHash: String? = nil, entries: [Checkpoint.Entry]? = nil
+    ) throws -> CheckpointSearch {
+        var skipped: [SkippedCheckpoint] = []
+        for step in try steps(model: model) {
+            do {
+                let found = try load(model: model, step: step, jobHash: jobHash, entries: entries)
+                return CheckpointSearch(checkpoint: found.checkpoint, manifest: found.manifest, skipped: skipped)
+            } catch  where Self.canBePassedOver(error) {
+                skipped.append(SkippedCheckpoint(path: path(model: model, step: step), step: step, reason: "\(error)"))
+            }
+        }
+        return CheckpointSearch(checkpoint: nil, manifest: nil, skipped: skipped)
+    }
+
+    /// The manifest of the newest checkpoint of a model whose file is what the manifest says; nil when there is none.
+    ///
+    /// - Throws: ``CheckpointError``, ``FileError``, as ``newest(model:jobHash:entries:)``.
+    public func newestManifest(model: String) throws -> Manifest? {
+        for step in try steps(model: model) {
+            do {
+                return try intactManifest(model: model, step: step)
+            } catch  where Self.canBePassedOver(error) {
+                continue
+            }
+        }
+        return nil
+    }
+
+    /// Examines every checkpoint of every model, to the last number.
+    ///
+    /// - Throws: ``FileError`` when folders cannot be listed.
+    public func verify() throws -> [CheckpointReport] {
+        try models().flatMap { model in
+            try steps(model: model).reversed().map { step in report(model: model, step: step) }
+        }
+    }
+
+    private func report(model: String, step: Int) -> CheckpointReport {
+        let manifest = try? manifest(model: model, step: step)
+        var reason: String?
+        do {
+            _ = try load(model: model, step: step)
+        } catch {
+            reason = "\(error)"
+        }
+        return CheckpointReport(
+            path: path(model: model, step: step), model: model, step: step, valid: reason == nil, reason: reason,
+            weightsHash: manifest?.weightsHash, emaHash: manifest?.emaHash)
+    }
+
+    /// A checkpoint and its manifest, all of it checked.
+    func load(
+        model: String, step: Int, jobHash: String? = nil, entries: [Checkpoint.Entry]? = nil
+    ) throws -> (checkpoint: Checkpoint, manifest: Manifest) {
+        let path = path(model: model, step: step)
+        let manifest = try manifest(model: model, step: step)
+        try requireChain(manifest)
+        let file = try verifiedFile(manifest, path: path)
+        if let jobHash, manifest.jobHash != jobHash {
+            throw CheckpointError(
+                code: .otherJob, path: path,
+                message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
+        }
+        let checkpoint = try Checkpoint(from: file, expecting: entries)
+        let claims = [
+            checkpoint.model == model, checkpoint.step == step, checkpoint.phase == manifest.phase,
+            checkpoint.jobHash == manifest.jobHash, checkpoint.count == manifest.parameters,
+            checkpoint.weightsHash == manifest.weightsHash, checkpoint.emaHash == manifest.emaHash,
+        ]
+        guard claims.allSatisfy({ $0 }) else { throw damaged(path, "its contents are not what the manifest says") }
+        return (checkpoint, manifest)
+    }
+
+    /// Opens the file of a manifest after its hash was found right.
+    private func verifiedFile(_ manifest: Manifest, path: String) throws -> HDF5File {
+        guard manifest.size <= imageLimit else {
+            try requireFile(manifest, path: path)
+            return try HDF5File.open(path: path)
+        }
+        // The bytes that were hashed are the bytes that are parsed.
+        let file = try InputFile(path)
+        try requireSize(manifest, file.size, path: path)
+        let image = try file.bytes(limit: manifest.size)
+        try requireHash(manifest, sha256Hex(image), path: path)
+        return try HDF5File.open(image: image, label: path)
+    }
+
+    /// The manifest of a checkpoint whose file was found to be what it says, now or before in this process.
+    func intactManifest(model: String, step: Int) throws -> Manifest {
+        let manifest = try manifest(model: model, step: step)
+        try requireFile(manifest, path: path(model: model, step: step))
+        return manifest
+    }
+
+    private func requireFile(_ manifest: Manifest, path: String) throws {
+        let file = try InputFile(path)
+        try requireSize(manifest, file.size, path: path)
+        let known = verified.withLock { $0["\(path) \(manifest.sha256)"] }
+        if known == file.identity { return }
+        try requireHash(manifest, try file.sha256Hex(), path: path)
+        let identity = file.identity
+        verified.withLock { $0["\(path) \(manifest.sha256)"] = identity }
+    }
+
+    private func requireSize(_ manifest: Manifest, _ size: Int, path: String) throws {
+        guard size == manifest.size else { throw damaged(path, "has \(size) bytes instead of \(manifest.size)") }
+    }
+
+    private func requireHash(_ manifest: Manifest, _ hash: String, path: String) throws {
+        guard hash == manifest.sha256 else {
+            throw damaged(path, "its SHA-256 is \(hash), the manifest says \(manifest.sha256)")
+        }
+    }
+
+    private func manifest(model: String, step: Int) throws -> Manifest {
+        try manifestAndHash(model: model, step: step).manifest
+    }
+
+    /// A manifest that fits its place, and the SHA-256 of its bytes.
+    func manifestAndHash(model: String, step: Int) throws -> (manifest: Manifest, hash: String) {
+        let path = manifestPath(model: model, step: step)
+        let bytes: [UInt8]
+        do {
+            bytes = try InputFile(path).bytes(limit: Manifest.largest)
+        } catch let error as FileError where error.number == ENOENT {
+            throw damaged(path, "is missing; the save was interrupted")
+        }
+        let manifest = try Manifest(bytes, path: path)
+        guard manifest.model == model, manifest.step == step, manifest.file == Self.fileName(step) else {
+            throw damaged(path, "is the manifest of \(manifest.model), step \(manifest.step)")
+        }
+        return (manifest, sha256Hex(bytes))
+    }
+
+    /// Throws when the manifest of the checkpoint saved before is there and intact, but not the one that was.
+    private func requireChain(_ manifest: Manifest) throws {
+        guard let step = manifest.previousStep, let hash = manifest.previousManifestHash,
+            let previous = try? manifestAndHash(model: manifest.model, step: step), previous.hash != hash
+        else { return }
+        throw damaged(
+            manifestPath(model: manifest.model, step: manifest.step),
+            "was saved after another checkpoint of step \(step) than the one that is there")
+    }
+
+    private func damaged(_ path: String, _ message: String) -> CheckpointError {
+        CheckpointError(code: .damaged, path: path, message: message)
+    }
+
+    /// Whether an older checkpoint may stand in for one that failed like this: it is damaged, or gone. A lack of rights,
+    /// another job or a newer format would be hidden by that.
+    static func canBePassedOver(_ error: any Error) -> Bool {
+        switch error {
+        case let error as CheckpointError: error.code == .damaged
+        case is HDF5Error: true
+        case let error as FileError: [0, ENOENT, EIO, ELOOP].contains(error.number)
+        default: false
+        }
+    }
+}

@@ -1,0 +1,84 @@
+import Foundation
+
+/// Saves checkpoints on a thread of its own while training goes on. At most one save is in flight.
+///
+/// A checkpoint's vectors are the staging copy: the caller takes them out of the training state before it goes on.
+public final class CheckpointWriter: @unchecked Sendable {
+    // Safe because everything that changes is read and written with `condition` locked.
+    private let condition = NSCondition()
+    private var saving = false
+    private var failure: (any Error)?
+    private var saved: [Manifest] = []
+
+    private let store: CheckpointStore
+    private let kept: Int
+
+    /// A writer; no thread runs until something is saved.
+    ///
+    /// - Parameters:
+    ///   - store: Where checkpoints go.
+    ///   - kept: The number of checkpoints of each model that stay, 1 or more.
+    public init(store: CheckpointStore, keeping kept: Int) {
+        precondition(kept >= 1, "at least one checkpoint is always kept")
+        self.store = store
+        self.kept = kept
+    }
+
+    /// Begins to save; returns at once unless the save before is still under way, which is waited for.
+    ///
+    /// - Throws: ``CheckpointError`` with code `notFinite` at once, for a state that must not be saved. The error of the
+    ///   save before, ``FileError``, ``HDF5Error`` or ``CheckpointError``; this checkpoint is then not begun, older ones
+    ///   are untouched, and the next call tries again.
+    public func save(_ checkpoint: Checkpoint) throws {
+        try checkpoint.requireFinite()
+        condition.lock()
+        defer { condition.unlock() }
+        try waitForIdle()
+        saving = true
+        let thread = Thread { [self] in
+            do {
+                let manifest = try store.save(checkpoint)
+                condition.withLock { saved.append(manifest) }
+                try store.retain(model: checkpoint.model, newest: kept)
+            } catch {
+                condition.withLock { failure = error }
+            }
+            condition.withLock {
+                saving = false
+                condition.broadcast()
+            }
+        }
+        thread.name = "checkpoint"
+        thread.start()
+    }
+
+    /// Waits for the save that is under way.
+    ///
+    /// - Throws: Its error, or that of an earlier one not yet thrown.
+    public func finish() throws {
+        condition.lock()
+        defer { condition.unlock() }
+        try waitForIdle()
+    }
+
+    /// The manifests of checkpoints saved since the last call, oldest first. Does not wait.
+    public func takeSaved() -> [Manifest] {
+        condition.lock()
+        defer { condition.unlock() }
+        defer { saved = [] }
+        return saved
+    }
+
+    /// Whether a save is under way.
+    public var isSaving: Bool {
+        condition.withLock { saving }
+    }
+
+    private func waitForIdle() throws {
+        while saving { condition.wait() }
+        if let error = failure {
+            failure = nil
+            throw error
+        }
+    }
+}

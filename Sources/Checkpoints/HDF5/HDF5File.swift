@@ -1,0 +1,138 @@
+import CHDF5
+
+/// An HDF5 file, in memory or on disk, written or strictly read.
+///
+/// Equal contents make equal bytes: object times are off and the format's version is fixed. Reading trusts nothing: only
+/// hard links are followed, only the types of ``HDF5Type`` and the layouts and filters written here are accepted, and
+/// shapes are compared with what the caller expects before memory is allocated. Objects are named by paths from the
+/// root, `weights/conv_in.bias`.
+///
+/// Not `Sendable`: one owner at a time. Calls into libhdf5 are serialised over the whole process.
+public final class HDF5File {
+    /// Bytes that a chunk of a compressed dataset holds at most.
+    public static let chunkBytes = 1 << 20
+    /// Smaller datasets are stored contiguously even when compression is asked for.
+    public static let smallestCompressedBytes = 1024
+
+    /// The path on disk, or the label of a file in memory: what errors call it.
+    public let name: String
+    private var identifier: hid_t?
+
+    /// The open file's identifier.
+    var id: hid_t {
+        guard let identifier else { preconditionFailure("HDF5 file \(name) is used after it was closed") }
+        return identifier
+    }
+
+    init(name: String, opening open: () throws -> hid_t) throws {
+        self.name = name
+        let opened = try HDF5Library.locked { try Self.check(open(), "cannot be opened", file: name) }
+        identifier = opened
+    }
+
+    deinit {
+        // Close errors matter to writers, and those call `close()` or `image()` themselves.
+        if let identifier { HDF5Library.locked { _ = H5Fclose(identifier) } }
+    }
+
+    /// Creates an empty file in memory; ``image()`` gives its bytes.
+    ///
+    /// - Parameter label: What errors call the file.
+    /// - Throws: ``HDF5Error``.
+    public static func createInMemory(label: String) throws -> HDF5File {
+        try HDF5File(name: label) {
+            let access = try HDF5Calls.accessList(file: label, inMemory: true)
+            defer { H5Pclose(access) }
+            return try HDF5Calls.createFile(
+                HDF5Calls.uniqueName(), flags: CHDF5_exclusive(), access: access, file: label)
+        }
+    }
+
+    /// Creates an empty file on disk.
+    ///
+    /// - Parameters:
+    ///   - path: Where.
+    ///   - replacing: Empties a file that is already there; without it, such a file is an error.
+    /// - Throws: ``HDF5Error``.
+    public static func create(at path: String, replacing: Bool = false) throws -> HDF5File {
+        try HDF5File(name: path) {
+            let access = try HDF5Calls.accessList(file: path, inMemory: false)
+            defer { H5Pclose(access) }
+            let flags = replacing ? CHDF5_truncate() : CHDF5_exclusive()
+            return try HDF5Calls.createFile(path, flags: flags, access: access, file: path)
+        }
+    }
+
+    /// Opens the bytes of a file for reading.
+    ///
+    /// - Parameters:
+    ///   - image: The whole file.
+    ///   - label: What errors call the file.
+    /// - Throws: ``HDF5Error`` when the bytes are not an HDF5 file.
+    public static func open(image: [UInt8], label: String) throws -> HDF5File {
+        try HDF5File(name: label) {
+            let access = try HDF5Calls.accessList(file: label, inMemory: true)
+            defer { H5Pclose(access) }
+            try HDF5Calls.setImage(image, access: access, file: label)
+            return H5Fopen(HDF5Calls.uniqueName(), CHDF5_read_only(), access)
+        }
+    }
+
+    /// Opens a file on disk for reading.
+    ///
+    /// - Throws: ``HDF5Error`` when it is missing or not an HDF5 file.
+    public static func open(path: String) throws -> HDF5File {
+        try HDF5File(name: path) {
+            let access = try HDF5Calls.accessList(file: path, inMemory: false)
+            defer { H5Pclose(access) }
+            return H5Fopen(path, CHDF5_read_only(), access)
+        }
+    }
+
+    /// The bytes of the file as it would lie on disk.
+    ///
+    /// - Throws: ``HDF5Error``.
+    public func image() throws -> [UInt8] {
+        try HDF5Library.locked {
+            try check(H5Fflush(id, H5F_SCOPE_LOCAL), "cannot be flushed")
+            let size = try check(HDF5Calls.imageSize(id), "has no image")
+            return try HDF5Calls.image(id, size: size, file: name)
+        }
+    }
+
+    /// Writes what is still buffered and closes the file; it cannot be used afterwards.
+    ///
+    /// Durability is the caller's: HDF5 never asks the system to write to the medium.
+    ///
+    /// - Throws: ``HDF5Error`` when something could not be written.
+    public func close() throws {
+        let open = id
+        identifier = nil
+        try HDF5Library.locked { _ = try check(H5Fclose(open), "cannot be closed") }
+    }
+
+    /// Passes HDF5's result on, or throws what HDF5 says about its failure.
+    @discardableResult
+    func check<Result: SignedInteger>(_ result: Result, _ operation: String, object: String = "") throws -> Result {
+        try Self.check(result, operation, file: name, object: object)
+    }
+
+    /// As the method of the same name, before there is a file.
+    @discardableResult
+    static func check<Result: SignedInteger>(
+        _ result: Result, _ operation: String, file: String, object: String = ""
+    ) throws -> Result {
+        guard result < 0 else { return result }
+        let messages = HDF5Library.takeMessages()
+        let detail = messages.isEmpty ? "no reason given" : messages.joined(separator: " < ")
+        throw HDF5Error(code: .library, file: file, object: object, reason: "\(operation): \(detail)")
+    }
+
+    func refusal(_ object: String, _ reason: String) -> HDF5Error {
+        HDF5Error(code: .refused, file: name, object: object, reason: reason)
+    }
+
+    func mismatch(_ object: String, _ reason: String) -> HDF5Error {
+        HDF5Error(code: .mismatch, file: name, object: object, reason: reason)
+    }
+}

@@ -1,0 +1,112 @@
+/// Adds up the gradients of one rank's lanes as they are finished, in the order of the tree.
+///
+/// Like a binary counter: a lane's sum is pushed, and while the two newest sums are the children of one node they are
+/// merged. So at most `LaneTree.peakSums` buffers are held, and when the last lane is done what is left are the sums of
+/// the rank's maximal complete subtrees: what the ordered reduce-scatter takes.
+public struct LaneAccumulator<Buffer> {
+    /// The sum over the lanes of one complete subtree.
+    public struct PartialSum {
+        /// The lanes of the subtree.
+        public let lanes: Range<Int>
+        /// The sum of their gradients.
+        public var buffer: Buffer
+    }
+
+    /// The tree that fixes the order of additions.
+    public let tree: LaneTree
+
+    /// The lanes of this rank.
+    public let lanes: Range<Int>
+
+    /// The lane whose gradient comes next; `lanes.upperBound` when all are done.
+    public private(set) var nextLane: Int
+
+    /// The sums held now, from left to right.
+    public private(set) var sums: [PartialSum] = []
+
+    private let add: (_ target: inout Buffer, _ source: Buffer) -> Void
+    private let recycle: (Buffer) -> Void
+
+    /// An accumulator with no lane done.
+    ///
+    /// - Parameters:
+    ///   - tree: The tree over all lanes of the step.
+    ///   - lanes: This rank's lanes.
+    ///   - add: Adds `source` to `target`, element by element.
+    ///   - recycle: Takes back a buffer whose sum has been merged into another.
+    /// - Precondition: `lanes` lie within the tree.
+    public init(
+        tree: LaneTree, lanes: Range<Int>, add: @escaping (_ target: inout Buffer, _ source: Buffer) -> Void,
+        recycle: @escaping (Buffer) -> Void
+    ) {
+        precondition(
+            lanes.lowerBound >= 0 && lanes.upperBound <= tree.lanes,
+            "lanes \(lanes) do not lie within 0..<\(tree.lanes)")
+        self.tree = tree
+        self.lanes = lanes
+        self.add = add
+        self.recycle = recycle
+        nextLane = lanes.lowerBound
+    }
+
+    /// Whether every lane of this rank has been added.
+    public var isComplete: Bool { nextLane == lanes.upperBound }
+
+    /// Takes the gradient of the next lane; the buffer belongs to the accumulator until it is recycled or `finish`
+    /// returns it.
+    ///
+    /// - Precondition: Not all lanes are done.
+    public mutating func append(_ gradient: Buffer) {
+        push(gradient)
+    }
+
+    /// Takes the gradient of the next lane out of a buffer that stays with the caller.
+    ///
+    /// - Parameters:
+    ///   - gradient: The lane's gradient; free for the next lane as soon as this returns.
+    ///   - copy: Makes a buffer with the same elements. Called only when the gradient cannot be added to a sum that
+    ///     the accumulator already holds.
+    /// - Precondition: Not all lanes are done.
+    public mutating func append(borrowing gradient: Buffer, copy: (Buffer) -> Buffer) {
+        let lane = nextLane..<nextLane + 1
+        guard let last = sums.last, let parent = tree.parent(of: last.lanes, and: lane) else {
+            push(copy(gradient))
+            return
+        }
+        advance()
+        add(&sums[sums.count - 1].buffer, gradient)
+        sums[sums.count - 1] = PartialSum(lanes: parent, buffer: sums[sums.count - 1].buffer)
+        merge()
+    }
+
+    /// Returns the sums of the rank's maximal complete subtrees, from left to right, and starts over.
+    ///
+    /// - Precondition: All lanes are done.
+    public mutating func finish() -> [PartialSum] {
+        precondition(isComplete, "lane \(nextLane) of \(lanes) has not been added")
+        nextLane = lanes.lowerBound
+        defer { sums = [] }
+        return sums
+    }
+
+    private mutating func push(_ buffer: Buffer) {
+        let lane = nextLane..<nextLane + 1
+        advance()
+        sums.append(PartialSum(lanes: lane, buffer: buffer))
+        merge()
+    }
+
+    private mutating func advance() {
+        precondition(!isComplete, "all lanes of \(lanes) have been added already")
+        nextLane += 1
+    }
+
+    private mutating func merge() {
+        while sums.count > 1, let parent = tree.parent(of: sums[sums.count - 2].lanes, and: sums[sums.count - 1].lanes) {
+            let right = sums.removeLast()
+            add(&sums[sums.count - 1].buffer, right.buffer)
+            sums[sums.count - 1] = PartialSum(lanes: parent, buffer: sums[sums.count - 1].buffer)
+            recycle(right.buffer)
+        }
+    }
+}

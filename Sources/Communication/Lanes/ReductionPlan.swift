@@ -1,0 +1,90 @@
+/// Who holds which lanes and which shard, and what an ordered reduce-scatter over them costs. Pure arithmetic.
+public struct ReductionPlan: Hashable, Sendable {
+    /// How much memory a reduce-scatter may use for what it receives, and in what portions.
+    public struct Limits: Hashable, Sendable {
+        /// Bytes for received sums; kept to unless single blocks need more.
+        public var temporaryBytes: Int
+        /// The largest piece of a shard handled at a time, in floats.
+        public var pieceFloats: Int
+        /// Pieces under way at a time.
+        public var piecesInFlight: Int
+
+        /// Limits; the values given by default suit ranks on one host as well as ranks on a network.
+        public init(temporaryBytes: Int = 64 << 20, pieceFloats: Int = 1 << 18, piecesInFlight: Int = 3) {
+            precondition(
+                temporaryBytes > 0 && pieceFloats > 0 && piecesInFlight > 0,
+                "limits of a reduction are positive: \(temporaryBytes), \(pieceFloats), \(piecesInFlight)")
+            self.temporaryBytes = temporaryBytes
+            self.pieceFloats = pieceFloats
+            self.piecesInFlight = piecesInFlight
+        }
+    }
+
+    /// The tree in which lanes are added.
+    public let tree: LaneTree
+
+    /// Who owns which part of the flat vector.
+    public let shards: Shards
+
+    /// The lanes of each rank.
+    public let lanes: [Range<Int>]
+
+    /// The complete subtrees that each rank adds up on its own; from rank 0 on, they cover the tree from left to right.
+    public let subtrees: [[Range<Int>]]
+
+    /// How much memory may be used.
+    public let limits: Limits
+
+    /// Plans the reduction of `lanes` lanes by the ranks that share `shards`.
+    public init(lanes: Int, shards: Shards, limits: Limits = Limits()) {
+        let tree = LaneTree(lanes: lanes)
+        let ranges = contiguousRanges(count: lanes, among: shards.ranks)
+        self.tree = tree
+        self.shards = shards
+        self.lanes = ranges
+        self.limits = limits
+        subtrees = ranges.map { $0.isEmpty ? [] : tree.subtrees(of: $0) }
+    }
+
+    /// The number of ranks.
+    public var ranks: Int { shards.ranks }
+
+    /// The additions over all ranks' subtrees, from left to right.
+    public var additions: [LaneTree.Addition] { tree.additions(over: subtrees.flatMap(\.self)) }
+
+    /// Floats of a shard handled at a time by `rank`: as many as the limits allow, at least 1,024.
+    ///
+    /// Every rank uses the piece size of the rank that receives, so both sides cut alike.
+    public func pieceFloats(receivingAt rank: Int) -> Int {
+        let received = receivedSums(at: rank)
+        guard received > 0 else { return limits.pieceFloats }
+        let affordable = limits.temporaryBytes / (received * limits.piecesInFlight * MemoryLayout<Float>.stride)
+        return max(1024, min(limits.pieceFloats, affordable / 1024 * 1024))
+    }
+
+    /// Bytes of memory that a reduce-scatter at `rank` uses for what it receives.
+    public func temporaryBytes(at rank: Int) -> Int {
+        let piece = min(pieceFloats(receivingAt: rank), shards[rank].count)
+        return receivedSums(at: rank) * limits.piecesInFlight * piece * MemoryLayout<Float>.stride
+    }
+
+    /// Bytes that `rank` sends in one reduce-scatter: each of its subtrees' sums to the owner of each other shard.
+    public func bytesSent(by rank: Int) -> Int {
+        subtrees[rank].count * (shards.count - shards[rank].count) * MemoryLayout<Float>.stride
+    }
+
+    /// Bytes that a standard reduce-scatter would send from `rank`: one sum to the owner of each other shard.
+    public func bytesSentByStandardReduceScatter(by rank: Int) -> Int {
+        (shards.count - shards[rank].count) * MemoryLayout<Float>.stride
+    }
+
+    /// Bytes that all ranks together send beyond a standard reduce-scatter: the price of the fixed order, zero when
+    /// each rank's lanes form a complete subtree.
+    public var extraBytes: Int {
+        (0..<ranks).reduce(0) { $0 + bytesSent(by: $1) - bytesSentByStandardReduceScatter(by: $1) }
+    }
+
+    private func receivedSums(at rank: Int) -> Int {
+        subtrees.reduce(0) { $0 + $1.count } - subtrees[rank].count
+    }
+}

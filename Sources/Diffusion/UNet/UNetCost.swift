@@ -1,0 +1,124 @@
+/// What a network costs, reckoned from its options without building it.
+public struct UNetCost: Hashable, Sendable {
+    /// Trainable scalars.
+    public internal(set) var parameters = 0
+    /// Multiply-adds of convolutions, linear layers and attention products in one image's forward pass. A training step
+    /// takes about three times as many.
+    public internal(set) var multiplyAdds = 0
+    /// Of those, the convolutions' and linear layers'.
+    public internal(set) var layerMultiplyAdds = 0
+    /// Floats that the forward pass keeps for the backward pass of one image: an estimate, channels rounded up to 16.
+    public internal(set) var activationFloats = 0
+
+    /// Channels as they lie in memory.
+    private static func padded(_ channels: Int) -> Int { channels < 16 ? channels : (channels + 15) / 16 * 16 }
+
+    /// Counts images that stay in memory until the backward pass.
+    mutating func keep(channels: Int, pixels: Int, copies: Int = 1) {
+        activationFloats += UNetCost.padded(channels) * pixels * copies
+    }
+
+    mutating func convolution(from inChannels: Int, to outChannels: Int, kernel: Int, pixels: Int) {
+        linear(from: inChannels * kernel * kernel, to: outChannels, rows: pixels)
+    }
+
+    mutating func linear(from inputs: Int, to outputs: Int, rows: Int) {
+        parameters += (inputs + 1) * outputs
+        layerMultiplyAdds += inputs * outputs * rows
+        multiplyAdds += inputs * outputs * rows
+    }
+
+    mutating func norm(channels: Int) {
+        parameters += 2 * channels
+    }
+
+    /// Kept: the input of each group norm and of each convolution.
+    mutating func resNet(from inChannels: Int, to outChannels: Int, embedding: Int, pixels: Int) {
+        norm(channels: inChannels)
+        convolution(from: inChannels, to: outChannels, kernel: 3, pixels: pixels)
+        linear(from: embedding, to: outChannels, rows: 1)
+        norm(channels: outChannels)
+        convolution(from: outChannels, to: outChannels, kernel: 3, pixels: pixels)
+        if inChannels != outChannels { convolution(from: inChannels, to: outChannels, kernel: 1, pixels: pixels) }
+        keep(channels: inChannels, pixels: pixels)
+        keep(channels: outChannels, pixels: pixels, copies: 3)
+    }
+
+    /// Kept: tokens, query, key, value, result, the sum with the input, and the probabilities.
+    mutating func attention(channels: Int, heads: Int, pixels: Int) {
+        norm(channels: channels)
+        for _ in 0..<4 { linear(from: channels, to: channels, rows: pixels) }
+        multiplyAdds += 2 * pixels * pixels * channels
+        keep(channels: channels, pixels: pixels, copies: 6)
+        activationFloats += heads * pixels * pixels
+    }
+}
+
+extension UNetConfiguration {
+    /// Parameters, arithmetic and memory of this network.
+    ///
+    /// - Precondition: The configuration is valid.
+    public var cost: UNetCost {
+        var cost = UNetCost()
+        let width = embeddingWidth
+        cost.linear(from: channels[0], to: width, rows: 1)
+        cost.linear(from: width, to: width, rows: 1)
+        cost.parameters += (classCount ?? 0) * width
+        cost.convolution(from: inChannels, to: channels[0], kernel: 3, pixels: height * self.width)
+        cost.keep(channels: channels[0], pixels: height * self.width)
+        for level in channels.indices {
+            addWayDown(level: level, to: &cost)
+            addWayUp(level: level, to: &cost)
+        }
+        let bottom = channels.count - 1
+        addResNets(from: [channels[bottom], channels[bottom]], level: bottom, to: &cost)
+        cost.attention(
+            channels: channels[bottom], heads: heads(channels: channels[bottom]), pixels: pixels(level: bottom))
+        cost.norm(channels: channels[0])
+        cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
+        cost.keep(channels: channels[0], pixels: pixels(level: 0))
+        return cost
+    }
+
+    /// Trainable scalars of this network.
+    public var parameterCount: Int { cost.parameters }
+
+    private func pixels(level: Int) -> Int { levelSizes[level].height * levelSizes[level].width }
+
+    private func addWayDown(level: Int, to cost: inout UNetCost) {
+        addResNets(from: downInputs(level: level), level: level, to: &cost)
+        addAttentions(layersPerBlock, level: level, to: &cost)
+        if level < channels.count - 1 {
+            let smaller = pixels(level: level + 1)
+            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: smaller)
+            cost.keep(channels: channels[level], pixels: smaller)
+        }
+    }
+
+    private func addWayUp(level: Int, to cost: inout UNetCost) {
+        let inputs = upInputs(level: level).map { $0.below + $0.skip }
+        addResNets(from: inputs, level: level, to: &cost)
+        for inChannels in inputs { cost.keep(channels: inChannels, pixels: pixels(level: level)) }
+        addAttentions(layersPerBlock + 1, level: level, to: &cost)
+        if level > 0 {
+            let larger = pixels(level: level - 1)
+            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: larger)
+            cost.keep(channels: channels[level], pixels: larger, copies: 2)
+        }
+    }
+
+    private func addResNets(from inputs: [Int], level: Int, to cost: inout UNetCost) {
+        for inChannels in inputs {
+            cost.resNet(
+                from: inChannels, to: channels[level], embedding: embeddingWidth, pixels: pixels(level: level))
+        }
+    }
+
+    private func addAttentions(_ count: Int, level: Int, to cost: inout UNetCost) {
+        guard attention[level] else { return }
+        for _ in 0..<count {
+            cost.attention(
+                channels: channels[level], heads: heads(channels: channels[level]), pixels: pixels(level: level))
+        }
+    }
+}

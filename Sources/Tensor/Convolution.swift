@@ -1,0 +1,159 @@
+import Synchronization
+
+/// The directions in which a convolution is computed.
+enum ConvolutionDirection: Hashable {
+    case forward
+    case sourceGradient
+    case weightsGradient
+}
+
+/// Everything that decides how a convolution is computed.
+struct ConvolutionShape: Hashable {
+    /// (N, C, H, W).
+    let source: [Int]
+    /// (out, C, kernel height, kernel width).
+    let weights: [Int]
+    let stride: Int
+    let padding: Padding
+    let hasBias: Bool
+
+    /// (N, out, H', W') with H' = floor((H + top + bottom - kernel height) / stride) + 1.
+    var result: [Int] {
+        [
+            source[0], weights[0],
+            (source[2] + padding.top + padding.bottom - weights[2]) / stride + 1,
+            (source[3] + padding.left + padding.right - weights[3]) / stride + 1,
+        ]
+    }
+
+    /// The rule, version 1: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of stride 1 between channels in
+    /// multiples of 16 and results of at least 8x8 pixels; direct convolution otherwise.
+    ///
+    /// Measured: below 8x8 the tiles do not pay. Raise ``NumericsProfile/currentRules`` with every change: it changes
+    /// results.
+    var prefersWinograd: Bool {
+        Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1
+            && source[1] % 16 == 0 && weights[0] % 16 == 0 && result[2] >= 8 && result[3] >= 8
+    }
+
+    /// Channel blocks of the source: oneDNN's first-layer kernels read up to three plain channels; everything else
+    /// wants full blocks.
+    func sourceBlock(_ direction: ConvolutionDirection) -> Int {
+        let isFirstLayer = source[1] <= 3 && weights[2] > 1 && direction != .sourceGradient
+        return isFirstLayer ? 1 : Layout.blockSize
+    }
+}
+
+/// Weights in an order that oneDNN asked for.
+struct ReorderedWeights {
+    let memory: OneDNN.MemoryDescriptor
+    let storage: Storage
+}
+
+/// One direction of a convolution, compiled for one shape and kept for the life of the process.
+final class CompiledConvolution: Sendable {
+    let primitive: OneDNN.Primitive
+    /// Between the parameter's row-major order and the primitive's; nil where both are the same.
+    let weightsReorder: OneDNN.Reorder?
+    /// As above, adding to the gradient that is there.
+    let addingReorder: OneDNN.Reorder?
+
+    private static let cache = Mutex<[Key: CompiledConvolution]>([:])
+
+    private struct Key: Hashable {
+        let shape: ConvolutionShape
+        let direction: ConvolutionDirection
+    }
+
+    /// The compiled convolution of a shape, from the cache or new.
+    static func of(_ shape: ConvolutionShape, _ direction: ConvolutionDirection) -> CompiledConvolution {
+        cache.withLock { cache in
+            let key = Key(shape: shape, direction: direction)
+            if let found = cache[key] { return found }
+            let compiled = CompiledConvolution(shape, direction)
+            cache[key] = compiled
+            return compiled
+        }
+    }
+
+    private init(_ shape: ConvolutionShape, _ direction: ConvolutionDirection) {
+        let winograd = shape.prefersWinograd ? OneDNN.convolution(direction, of: shape, algorithm: .winograd) : nil
+        guard let primitive = winograd ?? OneDNN.convolution(direction, of: shape, algorithm: .direct) else {
+            fatalError("oneDNN has no \(direction) of \(shape)")
+        }
+        self.primitive = primitive
+        let plain = OneDNN.MemoryDescriptor.plain(shape.weights)
+        let wanted = primitive.memory(direction == .weightsGradient ? .weightsGradient : .weights)
+        guard wanted != plain || direction == .weightsGradient else {
+            (weightsReorder, addingReorder) = (nil, nil)
+            return
+        }
+        switch direction {
+        case .forward, .sourceGradient:
+            weightsReorder = OneDNN.Reorder(from: plain, to: wanted)
+            addingReorder = nil
+        case .weightsGradient:
+            weightsReorder = wanted == plain ? nil : OneDNN.Reorder(from: wanted, to: plain)
+            addingReorder = OneDNN.Reorder(from: wanted, to: plain, adds: true)
+        }
+    }
+
+    // MARK: Execution
+
+    /// y = x * weight + bias.
+    func forward(_ x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int, into y: Tensor) {
+        let source = x.converted(toBlock: sourceBlock)
+        let result = y.scratch(forBlock: Layout.blockSize)
+        var arrays: [(OneDNN.Role, UnsafeMutablePointer<Float>)] = [
+            (.source, source.unsafeElements), (.result, result.unsafeElements),
+        ]
+        if let bias { arrays.append((.bias, bias.unsafeValues)) }
+        withWeights(weight) { primitive.run(arrays + [(.weights, $0)]) }
+        y.restore(from: result, block: Layout.blockSize)
+    }
+
+    /// The gradient of x.
+    func sourceGradient(_ gradient: Tensor, weight: Parameter, sourceBlock: Int, into dx: Tensor) {
+        let incoming = gradient.converted(toBlock: Layout.blockSize)
+        let result = dx.scratch(forBlock: sourceBlock)
+        withWeights(weight) {
+            primitive.run([
+                (.resultGradient, incoming.unsafeElements), (.weights, $0), (.sourceGradient, result.unsafeElements),
+            ])
+        }
+        dx.restore(from: result, block: sourceBlock)
+    }
+
+    /// Adds the gradients of weight and bias to theirs.
+    func weightsGradient(
+        _ gradient: Tensor, source x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int
+    ) {
+        let source = x.converted(toBlock: sourceBlock)
+        let incoming = gradient.converted(toBlock: Layout.blockSize)
+        let target = weight.takeUnsafeGradient()
+        let reorder = target.adds ? addingReorder : weightsReorder
+        let computed = reorder.map { Storage(count: $0.source.count) }
+        var arrays: [(OneDNN.Role, UnsafeMutablePointer<Float>)] = [
+            (.source, source.unsafeElements), (.resultGradient, incoming.unsafeElements),
+            (.weightsGradient, computed?.unsafeElements ?? target.elements),
+        ]
+        let biasTarget = bias?.takeUnsafeGradient()
+        let computedBias = (biasTarget?.adds ?? false) ? bias.map { Storage(count: $0.count) } : nil
+        if let biasTarget { arrays.append((.biasGradient, computedBias?.unsafeElements ?? biasTarget.elements)) }
+        primitive.run(arrays)
+        if let reorder, let computed { reorder.run(from: computed.unsafeElements, to: target.elements) }
+        if let biasTarget, let computedBias { Kernels.accumulate(computedBias, into: biasTarget.elements) }
+    }
+
+    /// The weights as the primitive wants them, reordered at most once for each change of the values.
+    private func withWeights(_ weight: Parameter, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+        guard let reorder = weightsReorder else { return body(weight.unsafeValues) }
+        if let known = weight.reorderedValues.first(where: { $0.memory == reorder.target }) {
+            return body(known.storage.unsafeElements)
+        }
+        let storage = Storage(count: reorder.target.count)
+        reorder.run(from: weight.unsafeValues, to: storage.unsafeElements)
+        weight.reorderedValues.append(ReorderedWeights(memory: reorder.target, storage: storage))
+        body(storage.unsafeElements)
+    }
+}

@@ -1,0 +1,40 @@
+import CKernels
+
+// The kernels on flat vectors. Ranges are checked here, so that nothing above handles a pointer.
+extension FloatBuffer {
+    /// Adds another buffer's range to the same range of this one: `self[i] += other[i]`.
+    ///
+    /// - Precondition: Both buffers have the range.
+    public func add(_ other: FloatBuffer, range: Range<Int>) {
+        diptych_accumulate(unsafeStart(of: range), other.unsafeStart(of: range), range.count)
+    }
+
+    /// Multiplies a range by a factor.
+    ///
+    /// - Precondition: The buffer has the range.
+    public func scale(_ range: Range<Int>, by factor: Float) {
+        let start = unsafeStart(of: range)
+        diptych_scale(start, factor, start, range.count)
+    }
+
+    /// The sum of the squares of a range, added in double precision in a fixed order.
+    ///
+    /// - Precondition: The buffer has the range.
+    public func squaredNorm(of range: Range<Int>) -> Double {
+        diptych_squared_norm(unsafeStart(of: range), range.count)
+    }
+
+    /// Whether no element of a range is infinite or not a number.
+    ///
+    /// - Precondition: The buffer has the range.
+    public func isFinite(_ range: Range<Int>) -> Bool {
+        diptych_all_finite(unsafeStart(of: range), range.count)
+    }
+
+    /// The address of a range's first float.
+    func unsafeStart(of range: Range<Int>) -> UnsafeMutablePointer<Float> {
+        checkRange(range)
+        guard let base = unsafeElements.baseAddress else { preconditionFailure("a buffer has no memory") }
+        return base + range.lowerBound
+    }
+}

@@ -1,0 +1,102 @@
+/// Records operations and differentiates them in reverse.
+///
+/// Every operation is a method, one file per family (`Tape+Convolution.swift` and so on). A tape that does not record
+/// computes the same values, to the same bits, and keeps nothing.
+///
+/// One tape serves one forward and one backward pass on one thread.
+public final class Tape {
+    /// Whether operations are kept for ``backward(from:gradient:)``.
+    public let isRecording: Bool
+    /// Called between entries of the backward pass, so that a trainer can let communication progress.
+    public var betweenEntries: (() -> Void)?
+    private var entries: [Entry] = []
+    private var memories: [ParameterMemory] = []
+
+    /// One operation: where its result's gradient gathers, and what to do with it.
+    private struct Entry {
+        let result: GradientNode
+        let backward: (inout Tensor) -> Void
+    }
+
+    /// Starts an empty tape.
+    ///
+    /// - Parameter recording: Whether to keep what a backward pass needs; false for inference.
+    public init(recording: Bool) {
+        isRecording = recording
+    }
+
+    /// Number of operations kept for the backward pass.
+    public var entryCount: Int { entries.count }
+
+    /// Makes a leaf of a tensor: its gradient can be asked for after the backward pass.
+    ///
+    /// - Returns: The tensor to compute with instead.
+    public func watch(_ x: Tensor) -> Tensor {
+        isRecording ? Tensor(x, node: GradientNode()) : x
+    }
+
+    /// The gradient of a watched tensor after the backward pass; nil when none has reached it.
+    public func gradient(of x: Tensor) -> Tensor? {
+        x.node?.gradient
+    }
+
+    /// Runs the tape backwards: adds into the gradient of every parameter and watched tensor, and frees each entry
+    /// as soon as it has been used.
+    ///
+    /// - Parameters:
+    ///   - loss: A scalar that this tape computed, shape [].
+    ///   - gradient: The derivative of the quantity to differentiate with respect to `loss`.
+    public func backward(from loss: Tensor, gradient: Float = 1) {
+        precondition(isRecording, "a tape made with recording: false has no backward pass")
+        precondition(loss.count == 1, "a backward pass starts from one number, not from shape \(loss.shape)")
+        guard let node = loss.node else {
+            preconditionFailure("the loss does not depend on any parameter through this tape")
+        }
+        node.gradient = Tensor([gradient], shape: loss.shape)
+        while let entry = entries.popLast() {
+            guard var incoming = entry.result.gradient else { continue }
+            entry.result.gradient = nil
+            entry.backward(&incoming)
+            betweenEntries?()
+        }
+        for memory in memories { memory.settle() }
+        memories.removeAll()
+    }
+
+    /// Ends an operation that depends on tensors alone: recorded if the gradient of any input is wanted.
+    func record(_ result: Tensor, from inputs: Tensor..., backward: @escaping (inout Tensor) -> Void) -> Tensor {
+        isRecording && inputs.contains { $0.node != nil } ? append(result, backward) : result
+    }
+
+    /// Ends an operation that also depends on parameters, whose gradients are always wanted.
+    func record(_ result: Tensor, parameters: [Parameter], backward: @escaping (inout Tensor) -> Void) -> Tensor {
+        guard isRecording else { return result }
+        for parameter in parameters where !memories.contains(where: { $0 === parameter.memory }) {
+            memories.append(parameter.memory)
+        }
+        return append(result, backward)
+    }
+
+    private func append(_ result: Tensor, _ backward: @escaping (inout Tensor) -> Void) -> Tensor {
+        let node = GradientNode()
+        entries.append(Entry(result: node, backward: backward))
+        return Tensor(result, node: node)
+    }
+}
+
+/// Gathers the gradient of one tensor during the backward pass.
+final class GradientNode {
+    var gradient: Tensor?
+
+    /// Adds a contribution. The first is kept as it is, without a copy.
+    func receive(_ contribution: Tensor) {
+        guard var sum = gradient.take() else {
+            gradient = contribution
+            return
+        }
+        // Two nodes may have been given one storage; only a sole owner may add in place.
+        let target = sum.isSoleOwner() ? sum : Tensor(uninitialized: sum.shape)
+        Kernels.add(sum, contribution, into: target)
+        gradient = target
+    }
+}

@@ -1,0 +1,127 @@
+import Communication
+import Diffusion
+import Foundation
+import Glibc
+import Jobs
+import Tensor
+
+/// Times training steps or forward passes of a reference network on random images, as bench/torch_unet.py does for
+/// PyTorch.
+struct Bench {
+    var network: ReferenceNetwork
+    /// Images of one rank and step.
+    var batch: Int
+    /// Images of one lane; one lane per rank unless told otherwise.
+    var imagesPerLane: Int
+    var isForwardOnly: Bool
+    var steps: Int
+    var warmup: Int
+
+    /// The line that both sides print.
+    struct Result: Encodable {
+        var peer = "diptych"
+        var what: String
+        var model: String
+        var ranks: Int
+        var batchPerRank: Int
+        var medianStepSeconds: Double
+        var imagesPerSecond: Double
+        var peakRSSGBPerRank: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case peer, what, model, ranks
+            case batchPerRank = "batch_per_rank"
+            case medianStepSeconds = "median_step_seconds"
+            case imagesPerSecond = "images_per_second"
+            case peakRSSGBPerRank = "peak_rss_gb_per_rank"
+            // What the peer's script says of itself; these have one value here.
+            case bf16, compile
+            case channelsLast = "channels_last"
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var values = encoder.container(keyedBy: CodingKeys.self)
+            try values.encode(peer, forKey: .peer)
+            try values.encode(what, forKey: .what)
+            try values.encode(model, forKey: .model)
+            try values.encode(ranks, forKey: .ranks)
+            try values.encode(batchPerRank, forKey: .batchPerRank)
+            try values.encode(false, forKey: .bf16)
+            try values.encode(false, forKey: .channelsLast)
+            try values.encode(false, forKey: .compile)
+            try values.encode(medianStepSeconds, forKey: .medianStepSeconds)
+            try values.encode(imagesPerSecond, forKey: .imagesPerSecond)
+            try values.encode(peakRSSGBPerRank, forKey: .peakRSSGBPerRank)
+        }
+    }
+
+    /// Runs on all ranks. Collective.
+    func run(on world: any Communicator) throws -> Result {
+        let seconds = isForwardOnly ? try timeForward(world) : try timeTraining(world)
+        let median = seconds.dropFirst(warmup).sorted()[steps / 2]
+        let memory = try world.allMax(peakMemory())
+        return Result(
+            what: isForwardOnly ? "forward" : "train", model: network.rawValue, ranks: world.size, batchPerRank: batch,
+            medianStepSeconds: median, imagesPerSecond: Double(world.size * batch) / median, peakRSSGBPerRank: memory)
+    }
+
+    private func timeTraining(_ world: any Communicator) throws -> [Double] {
+        let lanes = world.size * batch / imagesPerLane
+        let trainer = Trainer(configuration: network.configuration, adam: Adam(), group: world, laneCount: lanes) {
+            $0.initialize(seed: 0, model: 0)
+        }
+        let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
+        let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
+        let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }
+        return try (0..<warmup + steps).map { step in
+            let clock = Stopwatch()
+            let settings = StepSettings(step: step, learningRate: 2e-4, maxGradientNorm: 1, averageDecay: 0.9999)
+            _ = try trainer.step(settings) { _, tape in
+                tape.meanSquaredError(trainer.network(images, timesteps: timesteps, on: tape), noise)
+            }
+            return clock.seconds
+        }
+    }
+
+    private func timeForward(_ world: any Communicator) throws -> [Double] {
+        let model = UNet2D(network.configuration)
+        ParameterVector(model).initialize(seed: 0, model: 0)
+        let images = randomImages(count: imagesPerLane, item: world.rank)
+        let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }
+        return try (0..<warmup + steps).map { _ in
+            try world.barrier()
+            let clock = Stopwatch()
+            for _ in 0..<batch / imagesPerLane {
+                _ = model(images, timesteps: timesteps, on: Tape(recording: false))
+            }
+            try world.barrier()
+            return clock.seconds
+        }
+    }
+
+    private func randomImages(count: Int, item: Int) -> Tensor {
+        let shape = [count, network.configuration.inChannels, network.configuration.height, network.configuration.width]
+        let source = RandomSource(seed: 0, purpose: .testing)
+        return Tensor(source.normal(count: shape.reduce(1, *), step: 0, item: item), shape: shape)
+    }
+
+    /// Gigabytes that this process held at most.
+    private func peakMemory() -> Double {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return (Double(usage.ru_maxrss) / 1e3).rounded() / 1e3
+    }
+}
+
+/// The networks that bench/torch_unet.py knows.
+enum ReferenceNetwork: String, CaseIterable {
+    case ddpmCIFAR10 = "ddpm-cifar10"
+    case fashionMNIST = "fashion-mnist"
+
+    var configuration: UNetConfiguration {
+        switch self {
+        case .ddpmCIFAR10: .ddpmCIFAR10
+        case .fashionMNIST: .fashionMNIST
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import Communication
+import Tensor
+
+extension FloatRegion {
+    /// The floats of a buffer, for the communicator.
+    init(_ buffer: FloatBuffer) {
+        self.init(unsafeElements: buffer.unsafeElements, owner: buffer)
+    }
+}
+
+/// Adds up the gradients of this rank's lanes in the order of the lane tree, in as few vectors as that takes.
+///
+/// Every lane's backward pass writes into the model's one gradient vector. The last lane's stays there; an earlier one
+/// is added to a sum that waits for it, or copied to a vector of its own.
+final class LaneSums {
+    private final class Pool {
+        let home: FloatBuffer
+        var free: [FloatBuffer] = []
+
+        init(home: FloatBuffer) { self.home = home }
+
+        func take(copyOf buffer: FloatBuffer) -> FloatBuffer {
+            let copy = free.popLast() ?? FloatBuffer(count: buffer.count)
+            copy.copy(from: buffer, range: 0..<buffer.count)
+            return copy
+        }
+
+        func giveBack(_ buffer: FloatBuffer) {
+            if buffer !== home { free.append(buffer) }
+        }
+    }
+
+    private let pool: Pool
+    private var accumulator: LaneAccumulator<FloatBuffer>
+
+    /// - Parameter gradients: The vector into which backward passes write.
+    init(plan: ReductionPlan, rank: Int, gradients: FloatBuffer) {
+        let pool = Pool(home: gradients)
+        self.pool = pool
+        accumulator = LaneAccumulator(
+            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1, range: 0..<$1.count) },
+            recycle: pool.giveBack)
+    }
+
+    /// Takes the gradient of the next lane from the model's gradient vector.
+    func append() {
+        if accumulator.nextLane == accumulator.lanes.upperBound - 1 {
+            accumulator.append(pool.home)
+        } else {
+            accumulator.append(borrowing: pool.home, copy: pool.take)
+        }
+    }
+
+    /// Lends the sums of the rank's complete subtrees; their vectors are free again when `body` returns.
+    func finish<Result>(_ body: ([FloatBuffer]) throws -> Result) rethrows -> Result {
+        let sums = accumulator.finish().map(\.buffer)
+        defer { sums.forEach(pool.giveBack) }
+        return try body(sums)
+    }
+}

@@ -1,0 +1,59 @@
+import Communication
+import Datasets
+import Diffusion
+import Jobs
+import Tensor
+
+extension Session {
+    /// Trains every teacher on its own part, or the baseline on all members: the ranks part into groups, which train at
+    /// the same time and meet again at the end. Collective.
+    ///
+    /// arXiv 2410.16657, algorithm 1. A group with several teachers trains them one after the other, to the same bits.
+    ///
+    /// - Returns: One report for each model, in order.
+    func teach(_ split: DisjointSplit) throws -> [TrainingLoop.Report] {
+        let placement = try Placement(job: job, ranks: world.size)
+        let index = placement.groupIndex(of: world.rank)
+        let group = try world.split(color: index, key: world.rank, name: "group \(index)")
+        var reports: [TrainingLoop.Report] = []
+        for model in placement.groups[index].models where reports.allSatisfy(\.isFinished) {
+            let task = teachingTask(for: job.taughtModels[model], split: split)
+            reports.append(try TrainingLoop(session: self, task: task, group: group).run())
+        }
+        let all: [[TrainingLoop.Report]] = try world.allGather(reports)
+        return placement.groups.flatMap { all[$0.ranks.lowerBound] }
+    }
+
+    private func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
+        let part = job.defence == .undefended ? split.members : split.parts[model.index]
+        let order = BatchOrder(part: part, batch: job.teach.batch, seed: job.seed, model: model.index)
+        let lanes = LaneImages(self, model: model, options: job.teach)
+        let (diffusion, seed) = (diffusion, job.seed)
+        return TrainingTask(
+            model: model, options: job.teach, batch: order.batch,
+            laneLoss: { network, items, step, tape in
+                NoisePrediction.loss(
+                    of: network, on: lanes.batch(items, step: step), diffusion: diffusion,
+                    address: TrainingAddress(seed: seed, model: model.index, step: step), tape: tape)
+            })
+    }
+}
+
+/// Turns catalogue indices into a lane's images, flipped as the job says.
+struct LaneImages {
+    private let catalogue: Catalogue
+    private let flips: HorizontalFlip?
+    private let isClassConditional: Bool
+
+    init(_ session: Session, model: TrainedModel, options: Job.TrainingOptions) {
+        catalogue = session.catalogue
+        isClassConditional = session.job.model.classConditional
+        flips = options.horizontalFlip ? HorizontalFlip(seed: session.job.seed, model: model.index) : nil
+    }
+
+    func batch(_ items: [Int], step: Int) -> TrainingBatch {
+        TrainingBatch(
+            images: imageBatch(catalogue, indices: items, flip: flips, step: step), items: items,
+            labels: isClassConditional ? items.compactMap { catalogue.labels?[$0] } : nil)
+    }
+}

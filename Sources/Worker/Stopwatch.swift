@@ -1,0 +1,30 @@
+/// Seconds since it was made, by the monotonic clock.
+struct Stopwatch {
+    private let start = ContinuousClock.now
+
+    var seconds: Double {
+        let (seconds, attoseconds) = (ContinuousClock.now - start).components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}
+
+/// Images per second: over all since it was made, and over the newest steps.
+struct RateMeter {
+    private static let window = 20
+    private let whole = Stopwatch()
+    private var images = 0
+    private var newest: [(seconds: Double, images: Int)] = []
+
+    mutating func count(images count: Int) {
+        images += count
+        newest.append((whole.seconds, images))
+        if newest.count > RateMeter.window { newest.removeFirst() }
+    }
+
+    var overall: Double { images == 0 ? 0 : Double(images) / whole.seconds }
+
+    var recent: Double {
+        guard let first = newest.first, let last = newest.last, last.seconds > first.seconds else { return overall }
+        return Double(last.images - first.images) / (last.seconds - first.seconds)
+    }
+}

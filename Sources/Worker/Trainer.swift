@@ -1,0 +1,157 @@
+import Communication
+import Diffusion
+import Tensor
+
+/// What one optimizer step is told.
+struct StepSettings {
+    /// 0 for the first update.
+    var step: Int
+    var learningRate: Double
+    var maxGradientNorm: Double
+    var averageDecay: Double
+    /// What this rank wants the group to know, combined by bitwise or (see `Trainer.StepResult.flags`).
+    var flags: UInt8 = 0
+}
+
+/// One model in training, shared by the ranks of a group: each rank computes its lanes, and updates its shard.
+///
+/// The bits do not depend on the number of ranks: a lane has the same shapes wherever it is computed, the gradients of
+/// lanes are added in one fixed binary tree, and norms and losses are added in block and lane order (DESIGN 3.1).
+final class Trainer {
+    /// What a step came to, equal on every rank of the group.
+    struct StepResult {
+        /// The loss of each lane, in lane order.
+        var laneLosses: [Double]
+        /// Mean over the lanes.
+        var loss: Double
+        /// L2 norm of the batch's gradient, before clipping.
+        var gradientNorm: Double
+        var flags: UInt8
+    }
+
+    let network: UNet2D
+    let parameters: ParameterVector
+    let optimizer: ShardedOptimizer
+    let group: any Communicator
+    /// Who computes which lanes and owns which shard.
+    let plan: ReductionPlan
+    private let reduction: OrderedReduceScatter
+    private let sums: LaneSums
+
+    /// - Parameters:
+    ///   - configuration: The network.
+    ///   - adam: The update rule.
+    ///   - group: The ranks that train this model.
+    ///   - laneCount: Lanes of the global batch, at least the number of ranks.
+    ///   - initialize: Fills `parameters.values`, equally on every rank.
+    init(
+        configuration: UNetConfiguration, adam: Adam, group: any Communicator, laneCount: Int,
+        initialize: (ParameterVector) -> Void
+    ) {
+        precondition(group.size <= laneCount, "\(group.size) ranks cannot share \(laneCount) lanes")
+        self.group = group
+        network = UNet2D(configuration)
+        parameters = ParameterVector(network)
+        initialize(parameters)
+        parameters.valuesChanged()
+        plan = ReductionPlan(
+            lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size))
+        optimizer = ShardedOptimizer(adam: adam, shard: plan.shards[group.rank], values: parameters.values)
+        reduction = OrderedReduceScatter(communicator: group, plan: plan)
+        sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradients)
+    }
+
+    /// The lanes that this rank computes.
+    var lanes: Range<Int> { plan.lanes[group.rank] }
+
+    /// Computes this rank's lanes, adds the gradients of all lanes up, and updates the weights everywhere.
+    ///
+    /// - Parameter laneLoss: The mean loss of one lane, recorded on the tape it is given.
+    /// - Throws: `TrainingError` on every rank, before anything was updated, if a lane's loss or the gradient's norm is
+    ///   not a finite number.
+    func step(_ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor) throws -> StepResult {
+        let losses = try lanes.map { lane in try gradient(ofLane: lane, loss: laneLoss) }
+        let result = try sums.finish { sums in
+            let gradients = sums[0]
+            try reduction.begin(sums: sums.map(FloatRegion.init), into: FloatRegion(gradients)[optimizer.shard])
+            try reduction.finish()
+            let report = StepReport(
+                flags: settings.flags, laneLosses: losses,
+                blockSquaredNorms: optimizer.blockSquaredNorms(of: gradients))
+            let result = try agree(report, step: settings.step)
+            let clip = GradientNorm.clipCoefficient(norm: result.gradientNorm, maximum: settings.maxGradientNorm)
+            optimizer.update(
+                values: parameters.values, gradients: gradients,
+                gradientScale: clip / Float(plan.tree.lanes), settings: settings)
+            return result
+        }
+        try group.allGather(plan.shards, in: FloatRegion(parameters.values))
+        parameters.valuesChanged()
+        return result
+    }
+
+    private func gradient(ofLane lane: Int, loss laneLoss: (Int, Tape) throws -> Tensor) throws -> Double {
+        let tape = Tape(recording: true)
+        let loss = try laneLoss(lane, tape)
+        let value = Double(loss.scalars[0])
+        parameters.clearGradients()
+        tape.backward(from: loss)
+        sums.append()
+        return value
+    }
+
+    /// Every rank's losses and block norms, added up in lane and block order.
+    private func agree(_ report: StepReport, step: Int) throws -> StepResult {
+        let reports: [StepReport] = try group.allGather(report.numbers).map(StepReport.init(numbers:))
+        let laneLosses = reports.flatMap(\.laneLosses)
+        let squaredNorm = reports.flatMap(\.blockSquaredNorms).reduce(0, +)
+        let result = StepResult(
+            laneLosses: laneLosses, loss: laneLosses.reduce(0, +) / Double(plan.tree.lanes),
+            gradientNorm: squaredNorm.squareRoot() / Double(plan.tree.lanes), flags: reports.reduce(0) { $0 | $1.flags })
+        if let lane = laneLosses.firstIndex(where: { !$0.isFinite }) {
+            throw TrainingError.lossNotFinite(step: step, lane: lane, loss: laneLosses[lane])
+        }
+        guard result.gradientNorm.isFinite else {
+            throw TrainingError.gradientNotFinite(step: step, norm: result.gradientNorm)
+        }
+        return result
+    }
+}
+
+/// What a rank tells its group after the backward pass.
+private struct StepReport {
+    var flags: UInt8
+    var laneLosses: [Double]
+    var blockSquaredNorms: [Double]
+
+    init(flags: UInt8, laneLosses: [Double], blockSquaredNorms: [Double]) {
+        self.flags = flags
+        self.laneLosses = laneLosses
+        self.blockSquaredNorms = blockSquaredNorms
+    }
+
+    /// Flags, number of losses, losses, norms: doubles hold them all exactly.
+    var numbers: [Double] { [Double(flags), Double(laneLosses.count)] + laneLosses + blockSquaredNorms }
+
+    init(numbers: [Double]) {
+        flags = UInt8(numbers[0])
+        let losses = Int(numbers[1])
+        laneLosses = Array(numbers[2..<2 + losses])
+        blockSquaredNorms = Array(numbers[(2 + losses)...])
+    }
+}
+
+/// Training that cannot go on. Thrown on every rank of the group alike, before the weights were touched.
+enum TrainingError: Error, CustomStringConvertible {
+    case lossNotFinite(step: Int, lane: Int, loss: Double)
+    case gradientNotFinite(step: Int, norm: Double)
+
+    var description: String {
+        switch self {
+        case .lossNotFinite(let step, let lane, let loss):
+            "the loss of lane \(lane) at step \(step) is \(loss)"
+        case .gradientNotFinite(let step, let norm):
+            "the gradient's norm at step \(step) is \(norm) although every lane's loss is finite"
+        }
+    }
+}

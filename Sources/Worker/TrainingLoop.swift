@@ -1,0 +1,146 @@
+import Checkpoints
+import Communication
+import Diffusion
+import Jobs
+import Tensor
+
+/// One model's training: what it is called, how long, on which images, with which loss.
+struct TrainingTask {
+    let model: TrainedModel
+    let options: Job.TrainingOptions
+    /// The catalogue indices of a step's batch, the same on every rank.
+    let batch: (_ step: Int) -> [Int]
+    /// The mean loss of one lane.
+    let laneLoss: (_ network: UNet2D, _ items: [Int], _ step: Int, _ tape: Tape) throws -> Tensor
+}
+
+/// Walks one model from its newest checkpoint to its last step, on all ranks of a group.
+///
+/// The group's first rank writes the log of steps and the checkpoints. A wish to stop, heard by any rank, travels with
+/// the losses, so that the whole group stops after the same step.
+final class TrainingLoop {
+    /// How the loop ended.
+    struct Report: Codable {
+        var model: String
+        var isFinished: Bool
+        /// Steps that this execution did.
+        var stepsDone: Int
+        var seconds: Double
+        var finalLoss: Double?
+    }
+
+    private struct Flags {
+        static let stop: UInt8 = 1
+        static let checkpoint: UInt8 = 2
+    }
+
+    private let session: Session
+    private let task: TrainingTask
+    private let group: any Communicator
+    private let trainer: Trainer
+    private let archive: ModelArchive
+    private let schedule: LearningRateSchedule
+    private let average: ExponentialMovingAverage
+    private var log: StepLog?
+    private var rate = RateMeter()
+    private var lastSave = Stopwatch()
+
+    /// Builds the model on every rank of the group. Collective.
+    init(session: Session, task: TrainingTask, group: any Communicator) {
+        self.session = session
+        self.task = task
+        self.group = group
+        let options = task.options
+        let adam = Adam(weightDecay: options.weightDecay, decoupled: options.optimizer == .adamW)
+        trainer = Trainer(configuration: session.network, adam: adam, group: group, laneCount: options.lanes) {
+            $0.initialize(seed: session.job.seed, model: task.model.index)
+        }
+        archive = ModelArchive(session: session, model: task.model, trainer: trainer)
+        schedule = LearningRateSchedule(learningRate: options.learningRate, warmupSteps: options.warmupSteps)
+        average = ExponentialMovingAverage(decay: options.emaDecay, warmsUp: options.emaWarmup)
+    }
+
+    /// Trains to the last step, or until somebody asks to stop. Collective.
+    func run() throws -> Report {
+        let start = try archive.restore()
+        try openLog(at: start)
+        session.events.append(
+            .started,
+            [
+                "model": .string(task.model.name), "step": .integer(start),
+                "lanes": .array(trainer.lanes.map { .integer($0) }),
+            ])
+        session.beat(task, step: start, loss: nil, imagesPerSecond: 0)
+        lastSave = Stopwatch()
+        let clock = Stopwatch()
+        var step = start
+        var loss: Double?
+        var isStopping = false
+        while step < task.options.steps, !isStopping {
+            let result = try advance(step)
+            step += 1
+            loss = result.loss
+            isStopping = result.flags & Flags.stop != 0
+            if step == task.options.steps || isStopping || step % session.job.checkpoint.everySteps == 0
+                || result.flags & Flags.checkpoint != 0
+            {
+                try save(step)
+            }
+        }
+        try archive.finish()
+        session.events.append(.rate, ["model": .string(task.model.name), "images_per_second": .number(rate.overall)])
+        return Report(
+            model: task.model.name, isFinished: step == task.options.steps, stepsDone: step - start,
+            seconds: clock.seconds, finalLoss: loss ?? StepLog.last(path: session.directory.log(of: task.model.name))?.loss)
+    }
+
+    /// One optimizer step with its log line and heartbeat.
+    private func advance(_ step: Int) throws -> Trainer.StepResult {
+        let options = task.options
+        let items = task.batch(step)
+        let settings = StepSettings(
+            step: step, learningRate: schedule.learningRate(at: step), maxGradientNorm: options.maxGradNorm,
+            averageDecay: average.decay(after: step + 1), flags: flags())
+        let result: Trainer.StepResult
+        do {
+            result = try trainer.step(settings) { lane, tape in
+                let mine = Array(items[lane * options.imagesPerLane..<(lane + 1) * options.imagesPerLane])
+                return try task.laneLoss(trainer.network, mine, step, tape)
+            }
+        } catch let error as TrainingError {
+            throw DiptychFailure(
+                .badData,
+                "\(task.model.name) cannot go on: \(error). The last good checkpoint stays. Try a smaller "
+                    + "learning_rate or a longer warmup_steps, and look for images that are not as expected")
+        }
+        rate.count(images: options.batch)
+        if group.rank == 0 {
+            let record = StepRecord(
+                step: step, loss: result.loss, learningRate: settings.learningRate, gradientNorm: result.gradientNorm)
+            session.tolerate("log") { try log?.append(record) }
+        }
+        session.beat(task, step: step + 1, loss: result.loss, imagesPerSecond: rate.recent)
+        return result
+    }
+
+    private func flags() -> UInt8 {
+        let minutes = session.job.checkpoint.everyMinutes
+        let isDue = group.rank == 0 && minutes > 0 && lastSave.seconds > 60 * minutes
+        return (StopSignal.isRequested ? Flags.stop : 0) | (isDue ? Flags.checkpoint : 0)
+    }
+
+    private func save(_ step: Int) throws {
+        session.tolerate("log") { try log?.synchronize() }
+        try archive.save(step: step)
+        lastSave = Stopwatch()
+    }
+
+    /// The group's first rank opens the log and drops the lines of steps that will be done again.
+    private func openLog(at step: Int) throws {
+        try group.onRoot { () -> Void in
+            let log = try StepLog(path: session.directory.log(of: task.model.name))
+            try log.cutBack(toStep: step)
+            self.log = log
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import Checkpoints
+import Communication
+import Datasets
+import Diffusion
+import Jobs
+import Tensor
+
+/// Walks a run through its phases on all ranks and tells how it ended.
+struct TrainingRun {
+    let session: Session
+
+    /// The phases, in order, each from where its checkpoints stand. Collective.
+    func walk() throws -> Outcome {
+        var outcome = Outcome(exit: .stopped)
+        let clock = Stopwatch()
+        session.beat(phase: .split)
+        let split = try session.split()
+        outcome.phases.append(
+            .init(name: .split, steps: 0, seconds: clock.seconds, imagesPerSecond: 0, finalLoss: [:]))
+        if try stopsHere(&outcome) { return outcome }
+
+        let taught = try timed(.teach) { try session.teach(split) }
+        outcome.phases.append(taught.report)
+        guard taught.models.allSatisfy(\.isFinished) else { return stopped(outcome) }
+
+        if let student = session.job.student {
+            let distilled = try timed(.distill) { [try session.distill(student, split: split)] }
+            outcome.phases.append(distilled.report)
+            guard distilled.models.allSatisfy(\.isFinished) else { return stopped(outcome) }
+        }
+        if try stopsHere(&outcome) { return outcome }
+
+        let sampling = Stopwatch()
+        session.announce(.phaseBegan, .sample)
+        guard let grid = try session.sample(session.finalSamples()) else { return stopped(outcome) }
+        session.announce(.phaseEnded, .sample)
+        outcome.phases.append(
+            .init(
+                name: .sample, steps: 0, seconds: sampling.seconds,
+                imagesPerSecond: Double(session.job.sample.count) / sampling.seconds, finalLoss: [:]))
+        outcome.grid = grid
+        outcome.exit = .done
+        return outcome
+    }
+
+    private func timed(
+        _ phase: Phase, _ body: () throws -> [TrainingLoop.Report]
+    ) throws -> (report: Outcome.PhaseReport, models: [TrainingLoop.Report]) {
+        let clock = Stopwatch()
+        session.announce(.phaseBegan, phase)
+        let models = try body()
+        session.announce(.phaseEnded, phase)
+        let options = phase == .distill ? session.job.distill : session.job.teach
+        let images = models.reduce(0) { $0 + $1.stepsDone } * options.batch
+        let losses = models.compactMap { report in report.finalLoss.map { (report.model, $0) } }
+        return (
+            Outcome.PhaseReport(
+                name: phase, steps: options.steps, seconds: clock.seconds,
+                imagesPerSecond: Double(images) / clock.seconds,
+                finalLoss: Dictionary(losses, uniquingKeysWith: { first, _ in first })), models
+        )
+    }
+
+    /// Between phases: whether any rank heard a wish to stop.
+    private func stopsHere(_ outcome: inout Outcome) throws -> Bool {
+        guard try session.world.anyTrue(StopSignal.isRequested) else { return false }
+        outcome = stopped(outcome)
+        return true
+    }
+
+    private func stopped(_ outcome: Outcome) -> Outcome {
+        var outcome = outcome
+        outcome.exit = .stopped
+        outcome.message = "stopped on request; every model was saved, and the same command goes on"
+        return outcome
+    }
+}
+
+extension Session {
+    /// Notes the beginning or the end of a phase on this rank.
+    func announce(_ kind: EventLog.Kind, _ phase: Phase) {
+        if kind == .phaseBegan { beat(phase: phase) }
+        events.append(kind, ["phase": .string(phase.rawValue)])
+    }
+
+    /// The grid at the run's end: from the release.
+    func finalSamples() -> SampleRequest {
+        let sample = job.sample
+        return SampleRequest(
+            model: job.releaseName, count: sample.count,
+            configuration: SamplingConfiguration(sample.sampler.sampler(eta: sample.eta), steps: sample.steps), weights: .ema, batch: sample.batch,
+            folder: directory.samples)
+    }
+}
+
+extension Session {
+    /// Adds the hashes of every model's newest weights. Called on one rank.
+    func addHashes(to outcome: inout Outcome) throws {
+        for model in job.models {
+            guard let manifest = try store.newestManifest(model: model.name) else { continue }
+            outcome.weightsSHA256[model.name] = manifest.weightsHash
+            outcome.emaSHA256[model.name] = manifest.emaHash
+        }
+    }
+}
+
+extension Job {
+    /// What the release samples from.
+    var releaseName: String {
+        switch defence {
+        case .undefended: "baseline"
+        case .dualMD: "dual"
+        case .distillMD: "student"
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import ArgumentParser
+import Communication
+import Diffusion
+import Foundation
+import Jobs
+
+/// The program `diptych-worker`: what mpirun and srun start on every rank.
+public struct WorkerCommand: ParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "diptych-worker",
+        abstract: "One MPI rank of a Diptych run; usually started by `diptych run`.",
+        discussion: """
+            By hand, `mpirun -n 2 diptych-worker jobs/fashion-mnist.yaml` trains like `diptych run`, to the same bits, \
+            without supervision or progress. Send SIGUSR1 to mpirun to save and stop.
+            """,
+        subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self], defaultSubcommand: ByHand.self)
+
+    public init() {}
+
+    /// Runs the program with this process's arguments and ends with its exit code.
+    public static func start() -> Never {
+        main()
+        Foundation.exit(Jobs.ExitCode.done.rawValue)
+    }
+
+    /// Trains a job file, preparing its run directory first.
+    struct ByHand: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "job", abstract: "Train a job file, or go on with its run.")
+
+        @Argument(help: "The job file.") var job: String
+        @Option(name: .customLong("run"), help: "The run's directory (default: runs/<job name>).")
+        var directory: String?
+        @Option(help: "Override a value of the job, as in teach.steps=100; may be repeated.") var set: [String] = []
+        @Flag(help: "Allow more steps than the run was begun with.") var extend = false
+
+        func run() throws {
+            let directory = Box<RunDirectory>()
+            let process = WorkerProcess(isSupervised: false)
+            let code = process.run(directory: { directory.value }) { world in
+                let path = try world.onRoot {
+                    let job = try Job.load(path: self.job, overrides: set)
+                    return try RunPreparation.open(job: job, run: self.directory, extend: extend).directory.path
+                }
+                directory.value = RunDirectory(path)
+                return try train(RunDirectory(path), on: world)
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+
+    /// Trains a prepared run; what `diptych run` starts.
+    struct Train: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Train a prepared run directory.")
+
+        @Option(name: .customLong("run"), help: "The run's directory, with its job.yaml.") var directory: String
+
+        func run() throws {
+            let directory = RunDirectory(self.directory)
+            let code = WorkerProcess(isSupervised: true).run(directory: { directory }) { world in
+                try train(directory, on: world)
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+
+    /// Samples from a run's models.
+    struct Sample: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Sample from a model of a run.")
+
+        @Option(name: .customLong("run"), help: "The run's directory.") var directory: String
+        @Option(help: "student, dual, teacher-0, ... or baseline.") var model: String
+        @Option(help: "How many images.") var count: Int
+        @Option(help: "ddim or ddpm.") var sampler: SamplerKind
+        @Option(help: "Steps of the sampler.") var steps: Int
+        @Option(help: "Noise of DDIM, 0 to 1.") var eta = 0.0
+        @Option(help: "ema or raw.") var weights = WeightKind.ema
+        @Option(help: "The folder that receives the grid and the array.") var out: String
+
+        func run() throws {
+            let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                let session = try Session(world: world, directory: RunDirectory(directory))
+                let configuration = SamplingConfiguration(sampler.sampler(eta: eta), steps: steps)
+                let request = SampleRequest(
+                    model: model, count: count, configuration: configuration, weights: weights,
+                    batch: session.job.sample.batch, folder: absolutePath(out))
+                return try session.sample(request) == nil ? .stopped : .done
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+
+    /// Times a reference network.
+    struct Benchmark: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "bench", abstract: "Time training steps or forward passes of a reference network.")
+
+        @Option(help: "ddpm-cifar10 or fashion-mnist.") var model: ReferenceNetwork
+        @Option(help: "Images per rank and step.") var batch = 16
+        @Option(help: "Images per lane (default: the batch).") var imagesPerLane: Int?
+        @Flag(help: "Time the forward pass alone.") var forward = false
+        @Option(help: "Timed steps.") var steps = 5
+        @Option(help: "Steps before the timed ones.") var warmup = 2
+
+        func validate() throws {
+            guard batch > 0, steps > 0, warmup >= 0, batch % (imagesPerLane ?? batch) == 0 else {
+                throw ValidationError("batch and steps must be positive, and images-per-lane must divide the batch")
+            }
+        }
+
+        func run() throws {
+            let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                let bench = Bench(
+                    network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
+                    steps: steps, warmup: warmup)
+                let result = try bench.run(on: world)
+                try world.onRoot {
+                    let encoder = JSONEncoder()
+                    encoder.outputFormatting = .withoutEscapingSlashes
+                    print(String(decoding: try encoder.encode(result), as: UTF8.self))
+                }
+                return .done
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+}
+
+/// A value that a closure fills in for another.
+private final class Box<Value> {
+    var value: Value?
+}
+
+/// Walks through the phases and writes the outcome. Collective.
+private func train(_ directory: RunDirectory, on world: any Communicator) throws -> Jobs.ExitCode {
+    let session = try Session(world: world, directory: directory)
+    var outcome = try TrainingRun(session: session).walk()
+    try world.onRoot {
+        try session.addHashes(to: &outcome)
+        session.events.append(outcome.exit == .done ? .finished : .stopped)
+        try outcome.write(to: directory)
+    }
+    return outcome.exit
+}
+
+extension SamplerKind: ExpressibleByArgument {}
+extension WeightKind: ExpressibleByArgument {}
+extension ReferenceNetwork: ExpressibleByArgument {}
+
+extension SamplerKind {
+    /// The sampler with its options.
+    func sampler(eta: Double) -> Sampler {
+        switch self {
+        case .ddim: .ddim(eta: eta)
+        case .ddpm: .ddpm(variance: .fixedLarge)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+import Communication
+import Foundation
+import Jobs
+import Tensor
+
+/// One MPI process from its first call to its last: starts everything in the right order, and turns every failure into
+/// a message, an outcome and an exit code.
+struct WorkerProcess {
+    /// Whether `diptych` watches: then the code is in outcome.json, and processes end with 0, since mpirun answers any
+    /// other code with a banner and by killing the rest.
+    let isSupervised: Bool
+
+    /// Runs `body` on all ranks.
+    ///
+    /// - Parameters:
+    ///   - directory: Where the outcome belongs; nil when the command has none. Looked at only after a failure.
+    ///   - body: The work; returns the code to end with.
+    /// - Returns: The code of this process.
+    func run(directory: () -> RunDirectory?, _ body: (any Communicator) throws -> ExitCode) -> Int32 {
+        umask(0o077)
+        Threads.useOne()
+        StopSignal.install()
+        let world: MPICommunicator
+        do {
+            world = try MPICommunicator.start()
+        } catch {
+            say("\(error)")
+            return ExitCode.internalError.rawValue
+        }
+        do {
+            let code = try body(world)
+            try world.finalize()
+            return isSupervised ? 0 : code.rawValue
+        } catch {
+            return end(world, with: DiptychFailure(error), directory: directory())
+        }
+    }
+
+    /// A rank that fails says what, where and which rank, leaves the outcome, and takes the job down.
+    private func end(_ world: MPICommunicator, with failure: DiptychFailure, directory: RunDirectory?) -> Int32 {
+        // The rank that failed first knows best; others fail because of it and find its outcome.
+        if let directory, Outcome.read(from: directory) == nil {
+            try? Outcome(exit: failure.code, message: failure.message).write(to: directory)
+        }
+        do {
+            try world.abort(code: failure.code.rawValue, reason: failure.message) { say($0) }
+        } catch {
+            return failure.code.rawValue
+        }
+    }
+
+    private func say(_ message: String) {
+        FileHandle.standardError.write(Data("diptych-worker: \(message)\n".utf8))
+    }
+}

@@ -1,0 +1,143 @@
+import Communication
+
+let reductionChecks: [ConformanceCheck] = [
+    ConformanceCheck("a reduce-scatter has the bits of a serial evaluation of the tree") { communicator in
+        for lanes in Array(1...13) + [24] where lanes >= communicator.size {
+            for length in [1, 40_000, 5 * Shards.blockSize + 123] {
+                let limits = ReductionPlan.Limits(pieceFloats: 5000, piecesInFlight: lanes % 3 + 1)
+                let problem = Problem(lanes: lanes, length: length, ranks: communicator.size, limits: limits)
+                let sums = problem.sums(of: communicator.rank)
+                let shard = problem.plan.shards[communicator.rank]
+                let destination = FloatRegion(zeros: shard.count)
+                try communicator.reduceScatter(problem.plan, sums: sums, into: destination)
+                let expected = problem.serialTotal()
+                try expectSameBits(destination.scalars, Array(expected[shard]), "\(lanes) lanes, \(length) floats")
+
+                let vector = FloatRegion(zeros: problem.plan.shards.count)
+                vector[shard].copy(from: destination)
+                try communicator.allGather(problem.plan.shards, in: vector)
+                try expectSameBits(vector.scalars, expected, "gathered, \(lanes) lanes, \(length) floats")
+            }
+        }
+    },
+    ConformanceCheck("a reduce-scatter may end in the vector that it started from") { communicator in
+        let problem = Problem(lanes: 2 * communicator.size + 1, length: 70_000, ranks: communicator.size)
+        let sums = problem.sums(of: communicator.rank)
+        let shard = problem.plan.shards[communicator.rank]
+        for index in sums.indices {
+            let sums = problem.sums(of: communicator.rank)
+            try communicator.reduceScatter(problem.plan, sums: sums, into: sums[index][shard])
+            try expectSameBits(sums[index][shard].scalars, Array(problem.serialTotal()[shard]), "into sum \(index)")
+        }
+    },
+    ConformanceCheck("one reduction object serves step after step, polled between computations") { communicator in
+        let limits = ReductionPlan.Limits(pieceFloats: 3000, piecesInFlight: 2)
+        let problems = (0..<3).map {
+            Problem(lanes: communicator.size + 3, length: 50_000, ranks: communicator.size, limits: limits, seed: $0)
+        }
+        let reduction = OrderedReduceScatter(communicator: communicator, plan: problems[0].plan)
+        let shard = reduction.plan.shards[communicator.rank]
+        for problem in problems {
+            let destination = FloatRegion(zeros: shard.count)
+            try reduction.begin(sums: problem.sums(of: communicator.rank), into: destination)
+            try expect(reduction.isUnderWay, "not under way after begin")
+            if problem == problems[1] {
+                while try !reduction.progress() {}
+            } else {
+                try reduction.progress()
+            }
+            try reduction.finish()
+            try expect(!reduction.isUnderWay, "under way after finish")
+            try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "step \(problem.seed)")
+        }
+    },
+    ConformanceCheck("ranges of one vector are reduced one after the other or together") { communicator in
+        let problem = Problem(lanes: communicator.size + 2, length: 90_000, ranks: communicator.size)
+        let shard = problem.plan.shards[communicator.rank]
+        let sums = problem.sums(of: communicator.rank)
+        let destination = FloatRegion(zeros: shard.count)
+        // The later layers' gradients come first in a backward pass.
+        let ranges = [60_000..<problem.plan.shards.count, 1000..<60_000, 0..<1000]
+        let reductions = ranges.map { _ in OrderedReduceScatter(communicator: communicator, plan: problem.plan) }
+        for (reduction, range) in zip(reductions, ranges) {
+            try reduction.begin(sums: sums, into: destination, range: range)
+        }
+        for reduction in reductions { try reduction.finish() }
+        try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "total")
+    },
+    ConformanceCheck("groups reduce apart from each other, with as many lanes as each has") { communicator in
+        let groups = contiguousRanges(count: communicator.size, among: min(2, communicator.size))
+        let group = groups.firstIndex { $0.contains(communicator.rank) } ?? 0
+        let part = try communicator.split(color: group, key: communicator.rank, name: "teacher \(group)")
+        let problem = Problem(lanes: 8 + group, length: 33_000 * (group + 1), ranks: part.size, seed: group)
+        let shard = problem.plan.shards[part.rank]
+        let destination = FloatRegion(zeros: shard.count)
+        try part.reduceScatter(problem.plan, sums: problem.sums(of: part.rank), into: destination)
+        try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "group \(group)")
+        try communicator.barrier()
+    },
+    ConformanceCheck("as many bytes travel as the plan says") { communicator in
+        for lanes in [1, 2, 4, 7, 8] where lanes >= communicator.size {
+            let counting = CountingCommunicator(communicator)
+            let problem = Problem(lanes: lanes, length: 60_000, ranks: communicator.size)
+            let shard = problem.plan.shards[communicator.rank]
+            let vector = FloatRegion(zeros: problem.plan.shards.count)
+            try counting.reduceScatter(
+                problem.plan, sums: problem.sums(of: communicator.rank), into: vector[shard])
+            try expectEqual(
+                counting.bytesSent, problem.plan.bytesSent(by: communicator.rank), "reduce-scatter, \(lanes) lanes")
+            counting.bytesSent = 0
+            try counting.allGather(problem.plan.shards, in: vector)
+            try expectEqual(
+                counting.bytesSent, problem.plan.shards.bytesSentGathering(by: communicator.rank), "all-gather")
+        }
+    },
+]
+
+/// Lanes with gradients made up from their numbers, and the sum that a single rank would find.
+struct Problem: Equatable {
+    let plan: ReductionPlan
+    let length: Int
+    let seed: Int
+
+    init(
+        lanes: Int, length: Int, ranks: Int, limits: ReductionPlan.Limits = ReductionPlan.Limits(), seed: Int = 0
+    ) {
+        let blocks = (length + Shards.blockSize - 1) / Shards.blockSize
+        let shards = Shards(paddedCount: blocks * Shards.blockSize, ranks: ranks)
+        plan = ReductionPlan(lanes: lanes, shards: shards, limits: limits)
+        self.length = length
+        self.seed = seed
+    }
+
+    /// A lane's gradient: random, of magnitudes so different that every order of additions gives other bits.
+    func gradient(of lane: Int) -> [Float] {
+        var state = UInt64(seed * 1000 + lane + 1) &* 0x9e37_79b9_7f4a_7c15
+        return (0..<plan.shards.count).map { index in
+            guard index < length else { return 0 }
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            let mantissa = Float(Int32(truncatingIfNeeded: state >> 32)) * 0x1p-31
+            return mantissa * [1, 0.01, 100, 3][Int(state >> 30 & 3)]
+        }
+    }
+
+    /// The sums over the complete subtrees of a rank, found as a rank finds them: lane after lane.
+    func sums(of rank: Int) -> [FloatRegion] {
+        var accumulator = LaneAccumulator<FloatRegion>(
+            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1) }, recycle: { _ in })
+        for lane in plan.lanes[rank] { accumulator.append(FloatRegion(gradient(of: lane))) }
+        return accumulator.finish().map(\.buffer)
+    }
+
+    /// The tree evaluated by its definition.
+    func serialTotal() -> [Float] {
+        func sum(_ lanes: Range<Int>) -> [Float] {
+            guard lanes.count > 1 else { return gradient(of: lanes.lowerBound) }
+            var width = 1
+            while 2 * width < lanes.count { width *= 2 }
+            let middle = lanes.lowerBound + width
+            return zip(sum(lanes.lowerBound..<middle), sum(middle..<lanes.upperBound)).map(+)
+        }
+        return sum(0..<plan.tree.lanes)
+    }
+}
