@@ -22,6 +22,8 @@ final class FakeCluster {
         case waits
         /// Waits and takes no notice of SIGUSR1 or SIGTERM.
         case stubborn
+        /// Is killed while a rank of it lives on.
+        case orphans
         /// Prints one line of JSON, as sampling and benchmarks do.
         case errand
     }
@@ -124,6 +126,7 @@ final class FakeCluster {
                 """
         case .stubborn:
             return common + "trap '' USR1 TERM INT; beat; for ((i = 0; i < 300; i++)); do sleep 0.1; done; exit 3"
+        case .orphans: return common + "beat; sleep 300 & echo $! > \"$(dirname \"$0\")/../rank\"; kill -9 $$"
         case .errand:
             return common
                 + """

@@ -156,13 +156,29 @@ import Testing
         let cluster = try FakeCluster(.waits)
         let running = try cluster.start("run", "job.yaml", "--ranks", "2")
         try cluster.wait(for: "runs/fake/logs/heartbeats/1")
+        let twin = try cluster.start("run", "job.yaml", "--ranks", "2").result()
+        #expect(twin.code == 74)
+        #expect(twin.error.contains("is in use by host"))
         running.send(SIGKILL)
         _ = try running.result()
-        let deadline = Date().addingTimeInterval(15)
-        while Outcome.read(from: RunDirectory(cluster.folder + "/runs/fake")) == nil, Date() < deadline {
-            usleep(50_000)
-        }
+        let next = try cluster.start("run", "job.yaml", "--ranks", "2")
+        try cluster.wait(for: "runs/fake/outcome.json")
         #expect(Outcome.read(from: RunDirectory(cluster.folder + "/runs/fake"))?.exit == .stopped)
+        usleep(1_500_000)
+        next.send(SIGTERM)
+        let end = try next.result()
+        #expect(end.code == 75, "\(end.error)")
+        #expect(try cluster.text("runs/fake/logs/events.jsonl").contains("\"swept\""))
+    }
+
+    @Test func ranksThatOutliveTheirLauncherAreEnded() throws {
+        let cluster = try FakeCluster(.orphans)
+        let end = try cluster.start("run", "job.yaml", "--ranks", "2").result()
+        #expect(end.code == 71)
+        #expect(end.error.contains("mpirun was ended by signal 9"))
+        let rank = try #require(pid_t(cluster.text("rank").trimmingCharacters(in: .whitespacesAndNewlines)))
+        let state = try? String(contentsOfFile: "/proc/\(rank)/stat", encoding: .utf8)
+        #expect(state == nil || state?.contains(") Z ") == true, "\(state ?? "")")
     }
 
     @Test func usageErrorsLeaveNothingBehind() throws {
