@@ -62,7 +62,10 @@ public final class RunLock: Sendable {
         guard words.count >= 4, words[0] == "host", words[1] == ProcessInfo.processInfo.hostName, words[2] == "process",
             let process = pid_t(words[3])
         else { return false }
-        return kill(process, 0) != 0 && errno == ESRCH
+        if kill(process, 0) != 0 { return errno == ESRCH }
+        // A process that has ended is still listed until its parent has asked for its code.
+        let status = (try? FileBytes.read("/proc/\(process)/stat", limit: 4096)) ?? Data()
+        return String(decoding: status, as: UTF8.self).contains(") Z ")
     }
 
     private static func holder(_ path: String) -> String {

@@ -22,6 +22,8 @@ final class FakeCluster {
         case waits
         /// Waits and takes no notice of SIGUSR1 or SIGTERM.
         case stubborn
+        /// As `waits`, but for its first moments a SIGUSR1 would end it, as it would end mpirun.
+        case startsSlowly
         /// Is killed while a rank of it lives on.
         case orphans
         /// Prints one line of JSON, as sampling and benchmarks do.
@@ -118,15 +120,29 @@ final class FakeCluster {
         case .waits:
             return common
                 + """
-                trap 'outcome 75 "saved at step 5"; exit 75' USR1
+                trap 'sleep 1; outcome 75 "saved at step 5"; exit 75' USR1
                 trap 'echo TERM >> "$run/term"' TERM INT
                 beat
                 for ((i = 0; i < 300; i++)); do sleep 0.1; done
                 exit 3
                 """
+        case .startsSlowly:
+            return common.replacing("beat() {", with: "sleep 2\nbeat() {")
+                + String(body(.waits).dropFirst(common.count))
         case .stubborn:
             return common + "trap '' USR1 TERM INT; beat; for ((i = 0; i < 300; i++)); do sleep 0.1; done; exit 3"
-        case .orphans: return common + "beat; sleep 300 & echo $! > \"$(dirname \"$0\")/../rank\"; kill -9 $$"
+        case .orphans:
+            return common
+                + """
+                beat
+                # As a rank does, the orphan holds only its standard files.
+                for file in /proc/$$/fd/*; do
+                  [ "${file##*/}" -gt 2 ] && [ "${file##*/}" != 255 ] && eval "exec ${file##*/}>&-"
+                done
+                sleep 300 &
+                echo $! > "$(dirname "$0")/../rank"
+                kill -9 $$
+                """
         case .errand:
             return common
                 + """

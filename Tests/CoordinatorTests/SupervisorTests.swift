@@ -115,10 +115,9 @@ import Testing
     }
 
     @Test func theSignalWaitsUntilEveryRankIsUp() throws {
-        let cluster = try FakeCluster(.waits)
+        let cluster = try FakeCluster(.startsSlowly)
         let running = try cluster.start("run", "job.yaml", "--ranks", "2")
         try cluster.wait(for: "launcher")
-        // Before the heartbeats: mpirun has no handler yet, and the signal would end it.
         running.send(SIGTERM)
         #expect(try running.result().code == 75)
     }
@@ -160,7 +159,7 @@ import Testing
         #expect(twin.code == 74)
         #expect(twin.error.contains("is in use by host"))
         running.send(SIGKILL)
-        _ = try running.result()
+        usleep(100_000)
         let next = try cluster.start("run", "job.yaml", "--ranks", "2")
         try cluster.wait(for: "runs/fake/outcome.json")
         #expect(Outcome.read(from: RunDirectory(cluster.folder + "/runs/fake"))?.exit == .stopped)
@@ -168,6 +167,7 @@ import Testing
         next.send(SIGTERM)
         let end = try next.result()
         #expect(end.code == 75, "\(end.error)")
+        #expect(end.output.contains("waiting for the ranks of a run that was killed"))
         #expect(try cluster.text("runs/fake/logs/events.jsonl").contains("\"swept\""))
     }
 
