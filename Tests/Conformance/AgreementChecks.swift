@@ -40,7 +40,8 @@ let agreementChecks: [ConformanceCheck] = [
     },
     ConformanceCheck("only the root gets what is gathered on it") { communicator in
         for root in 0..<communicator.size {
-            let values = try communicator.gatherOnRoot(Finding(name: "rank", loss: Double(communicator.rank)), root: root)
+            let values = try communicator.gatherOnRoot(
+                Finding(name: "rank", loss: Double(communicator.rank)), root: root)
             let all = (0..<communicator.size).map { Finding(name: "rank", loss: Double($0)) }
             try expectEqual(values, communicator.rank == root ? all : nil, "gathered on \(root)")
         }

@@ -6,9 +6,13 @@ import Glibc
 /// MPI is started at level FUNNELED: one thread calls it, the one that called `start`. Errors are returned, not fatal,
 /// and thrown with MPI's own text.
 public final class MPICommunicator: Communicator {
+    /// The name in error messages.
     public let name: String
+    /// The rank in this MPI communicator.
     public let rank: Int
+    /// The number of processes in this MPI communicator.
     public let size: Int
+    /// The name of the host as MPI has it.
     public let host: String
 
     /// The rank and the number of ranks of the whole job, for reports.
@@ -81,11 +85,13 @@ public final class MPICommunicator: Communicator {
         owner = pthread_self()
     }
 
+    /// Waits for the other processes.
     public func barrier() throws {
         try enter("barrier")
         try check("MPI_Barrier", MPICalls.barrier(handle))
     }
 
+    /// Sends the root's bytes, their number first, in messages that MPI can count.
     public func broadcast(_ bytes: [UInt8], root: Int) throws -> [UInt8] {
         try enter("broadcast from \(root)")
         try requirePeer(root, "broadcast", bytes: bytes.count)
@@ -97,6 +103,7 @@ public final class MPICommunicator: Communicator {
         return message
     }
 
+    /// Gathers every rank's bytes; beyond what one message holds, rank by rank.
     public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         try enter("allGather")
         let lengths = try allGatherRecord(Communication.bytes(of: UInt64(bytes.count)))
@@ -117,6 +124,7 @@ public final class MPICommunicator: Communicator {
         return zip(offsets, counts).map { Array(all[$0..<$0 + $1]) }
     }
 
+    /// MPI requests with a tag of their own.
     public func makeExchange(for purpose: String) throws -> any FloatExchange {
         requireOwner()
         log.note("exchange for \(purpose)")
@@ -124,6 +132,7 @@ public final class MPICommunicator: Communicator {
         return MPIExchange(communicator: self, tag: Int32(exchanges % Self.tags))
     }
 
+    /// Divides the processes by `MPI_Comm_split`.
     public func split(color: Int, key: Int, name: String) throws -> any Communicator {
         requireColor(color)
         try enter("split")
@@ -132,6 +141,7 @@ public final class MPICommunicator: Communicator {
         return try derived(part, name: name, largestCount: largestCount)
     }
 
+    /// The same processes, apart from this communicator.
     public func duplicate(name: String) throws -> any Communicator {
         try duplicate(name: name, largestCount: largestCount)
     }
@@ -144,11 +154,13 @@ public final class MPICommunicator: Communicator {
         return try derived(copy, name: name, largestCount: largestCount)
     }
 
+    /// Reports the rank in the whole job and the reason, then ends all processes of the job by `MPI_Abort`.
     public func abort(code: Int32, reason: String, report: (String) -> Void) throws -> Never {
         report("rank \(world.rank)/\(world.size) on \(host): \(reason)")
         MPICalls.abort(code: code)
     }
 
+    /// Frees this communicator, or ends MPI if it is that of all ranks.
     public func finalize() throws {
         try enter("finalize")
         if isWorld {
