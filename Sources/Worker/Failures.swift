@@ -12,8 +12,7 @@ extension DiptychFailure {
         case let error as DatasetError: self.init(error.exitCode, "\(error)")
         case let error as CheckpointError: self.init(.badData, "\(error)")
         case let error as HDF5Error: self.init(.badData, "\(error)")
-        case let error as Checkpoints.FileError: self.init(.inputOutput, "\(error)")
-        case let error as Jobs.FileError: self = error.failure
+        case let error as FileError: self.init(.inputOutput, "\(error)")
         case let error as DiffusionError: self.init(.usage, "\(error)")
         case let error as CommunicationError: self.init(.rankLost, "\(error)")
         default: self.init(.internalError, "\(error)")
