@@ -1,5 +1,4 @@
 import COneDNN
-import Synchronization
 
 /// oneDNN's C API, version 2: the only file that calls it. Convolutions build on it in Convolution.swift.
 ///
@@ -69,7 +68,7 @@ enum OneDNN {
 
         /// Floats to allocate, padding included.
         var count: Int {
-            withUnsafePointer(to: raw) { Int(dnnl_memory_desc_get_size($0)) / MemoryLayout<Float>.stride }
+            withUnsafePointer(to: raw) { (Int(dnnl_memory_desc_get_size($0)) + 3) / MemoryLayout<Float>.stride }
         }
 
         static func == (one: MemoryDescriptor, other: MemoryDescriptor) -> Bool {
@@ -158,20 +157,21 @@ enum OneDNN {
         }
 
         fileprivate func execute(_ arrays: [(Int32, MemoryDescriptor, UnsafeMutablePointer<Float>)]) {
-            let scratchStorage = scratch.count > 0 ? Storage(count: scratch.count) : nil
-            var arguments = arrays.map { argument, memory, elements in
-                dnnl_exec_arg_t(arg: argument, memory: Primitive.wrap(elements, memory, name))
+            guard scratch.count > 0 else { return executeNow(arrays) }
+            StoragePool.shared.withScratch(bytes: scratch.count * MemoryLayout<Float>.stride) {
+                executeNow(arrays + [(DNNL_ARG_SCRATCHPAD, scratch, $0.assumingMemoryBound(to: Float.self))])
             }
-            if let scratchStorage {
-                let memory = Primitive.wrap(scratchStorage.unsafeElements, scratch, name)
-                arguments.append(dnnl_exec_arg_t(arg: DNNL_ARG_SCRATCHPAD, memory: memory))
+        }
+
+        private func executeNow(_ arrays: [(Int32, MemoryDescriptor, UnsafeMutablePointer<Float>)]) {
+            let arguments = arrays.map { argument, memory, elements in
+                dnnl_exec_arg_t(arg: argument, memory: Primitive.wrap(elements, memory, name))
             }
             defer { for argument in arguments { dnnl_memory_destroy(argument.memory) } }
             check(
                 dnnl_primitive_execute(primitive, context.stream, Int32(arguments.count), arguments),
                 "dnnl_primitive_execute", "for \(name)")
             check(dnnl_stream_wait(context.stream), "dnnl_stream_wait", "after \(name)")
-            withExtendedLifetime(scratchStorage) {}
         }
 
         private static func wrap(

@@ -14,8 +14,8 @@ package final class StoragePool: Sendable {
     /// The pool of the process.
     package static let shared = StoragePool()
 
-    /// A piece of memory of one size class.
-    // Safe to send because a block has one owner at a time: the pool's list or one Storage.
+    /// A piece of memory.
+    // Safe to send because a block has one owner at a time: the pool or whoever borrowed it.
     struct Block: @unchecked Sendable {
         let address: UnsafeMutableRawPointer
         let bytes: Int
@@ -35,6 +35,7 @@ package final class StoragePool: Sendable {
 
     private struct State {
         var free: [Int: [Block]] = [:]
+        var freeScratch: [Block] = []
         var statistics = Statistics()
     }
 
@@ -48,8 +49,9 @@ package final class StoragePool: Sendable {
     /// Gives the free blocks back to the system, as after a phase whose shapes will not come again.
     package func trim() {
         let blocks = state.withLock { state in
-            let blocks = state.free.values.flatMap { $0 }
+            let blocks = state.free.values.flatMap { $0 } + state.freeScratch
             state.free.removeAll()
+            state.freeScratch.removeAll()
             state.statistics.bytes -= blocks.reduce(0) { $0 + $1.bytes }
             return blocks
         }
@@ -60,11 +62,9 @@ package final class StoragePool: Sendable {
     func take(bytes: Int) -> Block {
         let size = StoragePool.sizeClass(bytes)
         let recycled: Block? = state.withLock { state in
-            state.statistics.bytesInUse += size
-            state.statistics.peakBytesInUse = max(state.statistics.peakBytesInUse, state.statistics.bytesInUse)
+            state.statistics.lend(size)
             if let block = state.free[size]?.popLast() { return block }
-            state.statistics.systemAllocations += 1
-            state.statistics.bytes += size
+            state.statistics.allocate(size)
             return nil
         }
         return recycled ?? StoragePool.allocate(bytes: size)
@@ -76,6 +76,43 @@ package final class StoragePool: Sendable {
             state.statistics.bytesInUse -= block.bytes
             state.free[block.bytes, default: []].append(block)
         }
+    }
+
+    /// Lends memory for the length of a call, contents arbitrary.
+    ///
+    /// A thread needs one such block at a time, so one that grows to the largest request serves all of them; by size class
+    /// the scratch memory of a network's convolutions would add up to more than its tensors.
+    func withScratch<Result>(bytes: Int, _ body: (UnsafeMutableRawPointer) -> Result) -> Result {
+        let (found, outgrown): (Block?, Block?) = state.withLock { state in
+            let block = state.freeScratch.popLast()
+            if let block, block.bytes >= bytes {
+                state.statistics.lend(block.bytes)
+                return (block, nil)
+            }
+            state.statistics.bytes -= block?.bytes ?? 0
+            return (nil, block)
+        }
+        if let outgrown { free(outgrown.address) }
+        let block = found ?? newScratch(bytes: bytes)
+        defer {
+            state.withLock { state in
+                state.statistics.bytesInUse -= block.bytes
+                // The largest last, so that the next request finds it.
+                let place = state.freeScratch.firstIndex { $0.bytes > block.bytes } ?? state.freeScratch.endIndex
+                state.freeScratch.insert(block, at: place)
+            }
+        }
+        return body(block.address)
+    }
+
+    private func newScratch(bytes: Int) -> Block {
+        // Powers of two, so that it grows a few times only.
+        let size = max(1 << 20, 1 << (Int.bitWidth - max(bytes - 1, 1).leadingZeroBitCount))
+        state.withLock { state in
+            state.statistics.lend(size)
+            state.statistics.allocate(size)
+        }
+        return StoragePool.allocate(bytes: size)
     }
 
     /// Rounds up to 64 bytes, and above 512 bytes to one of eight steps an octave.
@@ -99,5 +136,17 @@ package final class StoragePool: Sendable {
             if isLarge { madvise(address, bytes, MADV_HUGEPAGE) }
         #endif
         return Block(address: address, bytes: bytes)
+    }
+}
+
+extension StoragePool.Statistics {
+    fileprivate mutating func lend(_ size: Int) {
+        bytesInUse += size
+        peakBytesInUse = max(peakBytesInUse, bytesInUse)
+    }
+
+    fileprivate mutating func allocate(_ size: Int) {
+        systemAllocations += 1
+        bytes += size
     }
 }

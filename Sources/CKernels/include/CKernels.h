@@ -1,10 +1,10 @@
 // Hand-written kernels for what the libraries lack or do slowly.
 //
 // Glossary. N images of C channels and H x W = `pixels` pixels lie in memory as (N, ceil(C / b), pixels, b), where the
-// block b is 1 (plain NCHW), 8 or 16. The channels that fill up the last block ("padding") hold zeros on entry, and every
-// kernel leaves zeros there. "Plain" arrays, such as (N, C), have no padding. All arrays are float, in row-major order;
-// memory aligned to 64 bytes is fastest, but any float alignment is correct. `out` may be one of the inputs where the
-// comment says "in place"; otherwise arrays do not overlap. Kernels allocate nothing that outlives the call.
+// block b is 1 (plain NCHW), 8 or 16. The channels that fill up the last block ("padding") hold zeros on entry, and
+// every kernel leaves zeros there. "Plain" arrays, such as (N, C), have no padding. All arrays are float, in row-major
+// order; memory aligned to 64 bytes is fastest, but any float alignment is correct. `out` may be one of the inputs
+// where the comment says "in place"; otherwise arrays do not overlap. Kernels allocate nothing that outlives the call.
 //
 // Each kernel is compiled for three instruction sets. For a given one its result is a pure function of its arguments:
 // every sum has a fixed order. Random numbers are the same bits for all three.
@@ -32,15 +32,15 @@ int diptych_kernels_level(void);
 
 /// Group norm (Wu and He 2018, equation 1), optionally followed by SiLU: out = act((x - mean) rdev gamma + beta).
 ///
-/// Statistics are per (image, group) with the biased variance, accumulated in double; `mean` and `reciprocal_deviation`,
-/// both (N, groups), are outputs that the backward pass needs. `gamma` and `beta` are plain (C). In place.
-/// C must be a multiple of `groups`.
+/// Statistics are per (image, group) with the biased variance, accumulated in double; `mean` and
+/// `reciprocal_deviation`, both (N, groups), are outputs that the backward pass needs. `gamma` and `beta` are plain
+/// (C). In place. C must be a multiple of `groups`.
 void diptych_group_norm_forward(
     const float *x, const float *gamma, const float *beta, float *out, float *mean, float *reciprocal_deviation,
     size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool silu);
 
-/// The gradients of `diptych_group_norm_forward`. `dx` is overwritten and may be `dout`; `dgamma` and `dbeta`, plain (C),
-/// are added to. `x` is the forward pass's input; SiLU's derivative is computed from it again.
+/// The gradients of `diptych_group_norm_forward`. `dx` is overwritten and may be `dout`; `dgamma` and `dbeta`, plain
+/// (C), are added to. `x` is the forward pass's input; SiLU's derivative is computed from it again.
 void diptych_group_norm_backward(
     const float *x, const float *gamma, const float *beta, const float *mean, const float *reciprocal_deviation,
     const float *dout, float *dx, float *dgamma, float *dbeta, size_t images, size_t channels, size_t pixels,
@@ -91,8 +91,9 @@ void diptych_split_channels(
 
 // MARK: Resampling
 
-/// Nearest neighbour: out[.., i, j] = x[.., s(i), s(j)], where s(i) = 2i for twice the size halved, and otherwise PyTorch's
-/// min(floor(i * (in / out)), in - 1) in float arithmetic, the mode "nearest" of `torch.nn.functional.interpolate`.
+/// Nearest neighbour: out[.., i, j] = x[.., s(i), s(j)], where s(i) = 2i for twice the size halved, and otherwise
+/// PyTorch's min(floor(i * (in / out)), in - 1) in float arithmetic, the mode "nearest" of
+/// `torch.nn.functional.interpolate`.
 void diptych_upsample_nearest_forward(
     const float *x, float *out, size_t images, size_t channels, size_t height, size_t width, size_t out_height,
     size_t out_width, size_t block);
@@ -129,9 +130,9 @@ typedef struct {
     uint64_t step;
 } diptych_address;
 
-/// out = keep ? x / (1 - rate) : 0, where element e of image n, e being its logical index in (C, H, W), is kept if and only
-/// if (word >> 8) 2^-24 >= rate for its word at (step, items[n], e). `rate` in [0, 1). In place.
-/// The gradient is the same function of the gradient: dx = dropout(dout).
+/// out = keep ? x / (1 - rate) : 0, where element e of image n, e being its logical index in (C, H, W), is kept if and
+/// only if (word >> 8) 2^-24 >= rate for its word at (step, items[n], e). `rate` in [0, 1). In place. The gradient is
+/// the same function of the gradient: dx = dropout(dout).
 void diptych_dropout(
     const float *x, float *out, size_t images, size_t channels, size_t pixels, size_t block, float rate,
     diptych_address address, const uint32_t *items);
@@ -139,9 +140,9 @@ void diptych_dropout(
 /// Elements 0 ..< count of (step, item), uniform in [0, 1): (word >> 8) 2^-24.
 void diptych_fill_uniform(float *out, size_t count, diptych_address address, uint32_t item);
 
-/// Elements 0 ..< count of (step, item), standard normal by Box and Muller: elements 2k and 2k + 1 are r cos(2 pi u2) and
-/// r sin(2 pi u2), r = sqrt(-2 ln u1), u1 = (word[2k] + 1) 2^-32 in (0, 1], u2 = word[2k + 1] 2^-32; own double-precision
-/// polynomials, rounded once to float.
+/// Elements 0 ..< count of (step, item), standard normal by Box and Muller: elements 2k and 2k + 1 are r cos(2 pi u2)
+/// and r sin(2 pi u2), r = sqrt(-2 ln u1), u1 = (word[2k] + 1) 2^-32 in (0, 1], u2 = word[2k + 1] 2^-32; own
+/// double-precision polynomials, rounded once to float.
 void diptych_fill_normal(float *out, size_t count, diptych_address address, uint32_t item);
 
 // MARK: Rows: (rows, columns), row-major, no padding
@@ -190,8 +191,8 @@ typedef struct {
 /// value *= decoupled; g = scale gradient + coupled value; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g^2;
 /// value -= step_size m / (sqrt(v) correction + epsilon); ema += (1 - decay)(value - ema).
 void diptych_adam(
-    float *values, const float *gradients, float *first_moment, float *second_moment, float *_Nullable ema, size_t count,
-    const diptych_adam_step *step);
+    float *values, const float *gradients, float *first_moment, float *second_moment, float *_Nullable ema,
+    size_t count, const diptych_adam_step *step);
 
 // MARK: The dispatch table
 

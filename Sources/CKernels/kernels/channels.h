@@ -152,9 +152,9 @@ INLINE void upsample_gradient_plane(
         for (size_t i = 0; i < height; ++i) {
             const float *upper = dout + 2 * i * out_width * block, *lower = upper + out_width * block;
             for (size_t j = 0; j < width; ++j, dx += block, upper += 2 * block, lower += 2 * block) {
-                for (size_t l = 0; l < block; ++l) {
-                    dx[l] = (upper[l] + upper[block + l]) + (lower[l] + lower[block + l]);
-                }
+                const f16 a = load_part(upper, block) + load_part(upper + block, block);
+                const f16 b = load_part(lower, block) + load_part(lower + block, block);
+                store_part(dx, a + b, block);
             }
         }
         return;
@@ -164,7 +164,7 @@ INLINE void upsample_gradient_plane(
         float *to = dx + nearest_source(i, height, out_height) * width * block;
         for (size_t j = 0; j < out_width; ++j, dout += block) {
             float *pixel = to + nearest_source(j, width, out_width) * block;
-            for (size_t l = 0; l < block; ++l) pixel[l] += dout[l];
+            store_part(pixel, load_part(pixel, block) + load_part(dout, block), block);
         }
     }
 }

@@ -1,6 +1,7 @@
-// Group norm. Sums run over the pixels of one channel block, lane by lane: up to `CHUNK` vectors in float, then in double,
-// about each lane's first pixel, which keeps the squares from cancelling. Groups are put together from channels, so that
-// they may cut across blocks. Work goes in spans: the fewest blocks that hold whole groups, which stay in the cache.
+// Group norm. Sums run over the pixels of one channel block, lane by lane: up to `CHUNK` vectors in float, then in
+// double, about an origin near the mean, which keeps the squares from cancelling. Groups are put together from
+// channels, so that they may cut across blocks. Work goes in spans: the fewest blocks that hold whole groups,
+// which stay in the cache.
 #define CHUNK 32
 
 // Adds the lanes that belong to one channel.
@@ -10,9 +11,7 @@ INLINE void fold_lanes(d16 lanes, size_t block, double *channels) {
 }
 
 // For each channel of a block, from `count` = pixels * block floats: the sum of x - origin and of its square.
-INLINE void block_moments(const float *x, size_t count, size_t block, double *sums, double *squares) {
-    f16 origin;
-    for (size_t i = 0; i < 16; ++i) origin[i] = x[i % block];
+INLINE void block_sums(const float *x, size_t count, size_t block, f16 origin, double *sums, double *squares) {
     d16 sum = {0}, square = {0};
     size_t i = 0;
     while (i + 16 <= count) {
@@ -46,6 +45,25 @@ INLINE void block_moments(const float *x, size_t count, size_t block, double *su
     fold_lanes(square, block, squares);
 }
 
+// For each channel of a block: the mean, and the sum of the squares of x - mean.
+INLINE void block_moments(const float *x, size_t pixels, size_t block, double *means, double *squares) {
+    f16 origin;
+    for (size_t i = 0; i < 16; ++i) origin[i] = x[i % block];
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        bool far = false;
+        block_sums(x, pixels * block, block, origin, means, squares);
+        for (size_t c = 0; c < block; ++c) {
+            const double distance = means[c] / (double)pixels;
+            squares[c] -= means[c] * distance;
+            means[c] = origin[c] + distance;
+            far |= distance * distance * (double)pixels > 16 * squares[c];
+        }
+        // The first pixel may lie many deviations off; then again about the mean.
+        if (!far) return;
+        for (size_t i = 0; i < 16; ++i) origin[i] = (float)means[i % block];
+    }
+}
+
 INLINE void block_scale_shift(
     const float *x, float *out, size_t count, f16 factor, f16 shift, bool with_silu) {
     size_t i = 0;
@@ -65,63 +83,86 @@ INLINE size_t span_channels(size_t channels, size_t block, size_t group) {
     return span < channels ? span : channels;
 }
 
+// What the kernels below are called with.
+typedef struct {
+    const float *gamma, *beta;
+    size_t images, channels, pixels, block, groups;
+    size_t group, span;    // channels of a group and of a span
+    size_t blocks, count;  // blocks of an image, floats of a block
+} norm_problem;
+
+INLINE norm_problem norm_problem_of(
+    const float *gamma, const float *beta, size_t images, size_t channels, size_t pixels, size_t block, size_t groups) {
+    const size_t group = channels / groups;
+    return (norm_problem){gamma, beta, images, channels, pixels, block, groups, group,
+        span_channels(channels, block, group), block_count(channels, block), pixels * block};
+}
+
+INLINE size_t span_width(const norm_problem *p, size_t first) {
+    return first + p->span < p->channels ? p->span : p->channels - first;
+}
+
+// One group, whose first channel is `c` of the span at `first`: from moments of channels to out = x factor + shift.
+INLINE void group_statistics(
+    const norm_problem *p, size_t first, size_t c, const double *means, const double *squares, double epsilon,
+    float *mean, float *reciprocal_deviation, float *factors, float *shifts) {
+    double total = 0, spread = 0;
+    for (size_t k = c; k < c + p->group; ++k) total += means[k];
+    const double centre = total / (double)p->group;
+    for (size_t k = c; k < c + p->group; ++k) {
+        spread += squares[k] + (double)p->pixels * (means[k] - centre) * (means[k] - centre);
+    }
+    const double variance = spread / ((double)p->group * (double)p->pixels);
+    const double reciprocal = 1 / __builtin_elementwise_sqrt(variance + epsilon);
+    *mean = (float)centre;
+    *reciprocal_deviation = (float)reciprocal;
+    for (size_t k = c; k < c + p->group; ++k) {
+        const double factor = p->gamma[first + k] * reciprocal;
+        factors[k] = (float)factor;
+        shifts[k] = (float)(p->beta[first + k] - centre * factor);
+    }
+}
+
 static void group_norm_forward(
     const float *x, const float *gamma, const float *beta, float *out, float *mean, float *reciprocal_deviation,
     size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool with_silu) {
-    const size_t group = channels / groups, blocks = block_count(channels, block), count = pixels * block;
-    const size_t span = span_channels(channels, block, group), room = span + 16;
-    double *sums = malloc(room * (2 * sizeof(double) + 2 * sizeof(float)));
-    double *squares = sums + room;
+    const norm_problem p = norm_problem_of(gamma, beta, images, channels, pixels, block, groups);
+    const size_t room = p.span + 16;
+    double *means = malloc(room * (2 * sizeof(double) + 2 * sizeof(float)));
+    double *squares = means + room;
     float *factors = (float *)(squares + room), *shifts = factors + room;
     for (size_t n = 0; n < images; ++n) {
-        for (size_t first = 0; first < channels; first += span) {
-            const size_t end = first + span < channels ? first + span : channels, here = end - first;
-            const size_t offset = (n * blocks + first / block) * count;
+        for (size_t first = 0; first < channels; first += p.span) {
+            const size_t here = span_width(&p, first), offset = (n * p.blocks + first / block) * p.count;
             for (size_t c = 0; c < here; c += block) {
-                FOR_BLOCK(block, block_moments(x + offset + c * pixels, count, B, sums + c, squares + c))
+                const float *from = x + offset + c * pixels;
+                FOR_BLOCK(block, block_moments(from, pixels, B, means + c, squares + c))
             }
-            for (size_t c = 0; c < here; c += group) {
-                double total = 0, spread = 0;
-                for (size_t k = c; k < c + group; ++k) {
-                    const double origin = x[offset + k / block * count + k % block];
-                    squares[k] -= sums[k] * sums[k] / (double)pixels;
-                    sums[k] = origin + sums[k] / (double)pixels;  // now the channel's mean
-                    total += sums[k];
-                }
-                const double centre = total / (double)group;
-                for (size_t k = c; k < c + group; ++k) {
-                    spread += squares[k] + (double)pixels * (sums[k] - centre) * (sums[k] - centre);
-                }
-                const double variance = spread / ((double)group * (double)pixels);
-                const double reciprocal = 1 / __builtin_elementwise_sqrt(variance + (double)epsilon);
-                const size_t index = n * groups + (first + c) / group;
-                mean[index] = (float)centre;
-                reciprocal_deviation[index] = (float)reciprocal;
-                for (size_t k = c; k < c + group; ++k) {
-                    factors[k] = (float)(gamma[first + k] * reciprocal);
-                    shifts[k] = (float)(beta[first + k] - centre * gamma[first + k] * reciprocal);
-                }
+            for (size_t c = 0; c < here; c += p.group) {
+                const size_t index = n * groups + (first + c) / p.group;
+                group_statistics(&p, first, c, means, squares, (double)epsilon, mean + index,
+                    reciprocal_deviation + index, factors, shifts);
             }
             for (size_t c = 0; c < here; c += block) {
                 const f16 factor = lanes_of(factors, c, here, block), shift = lanes_of(shifts, c, here, block);
                 const float *from = x + offset + c * pixels;
                 float *to = out + offset + c * pixels;
                 if (with_silu) {
-                    block_scale_shift(from, to, count, factor, shift, true);
+                    block_scale_shift(from, to, p.count, factor, shift, true);
                 } else {
-                    block_scale_shift(from, to, count, factor, shift, false);
+                    block_scale_shift(from, to, p.count, factor, shift, false);
                 }
             }
         }
     }
-    free(sums);
+    free(means);
 }
 
-// With z = gamma h + beta, h = x factor + shift the normalised input, and dz = dout act'(z): stores dz if the activation
-// is SiLU, and sums dz and dz h for each channel of the block.
+// With z = gamma h + beta, h = x factor + shift the normalised input, and dz = dout act'(z): stores dz if the
+// activation is SiLU, and sums dz and dz h for each channel of the block.
 INLINE void block_gradient_sums(
-    const float *x, const float *dout, float *dz, size_t count, size_t block, f16 factor, f16 shift, f16 gamma, f16 beta,
-    bool with_silu, double *dz_sums, double *dzh_sums) {
+    const float *x, const float *dout, float *dz, size_t count, size_t block, f16 factor, f16 shift, f16 gamma,
+    f16 beta, bool with_silu, double *dz_sums, double *dzh_sums) {
     d16 dz_sum = {0}, dzh_sum = {0};
     size_t i = 0;
     while (i < count) {
@@ -155,67 +196,90 @@ INLINE void block_gradient_sums(
     fold_lanes(dzh_sum, block, dzh_sums);
 }
 
+// The coefficients of one channel's backward pass: dx = from_dz dz + from_x x + constant, h = x factor + shift.
+typedef struct {
+    double *dz_sums, *dzh_sums;
+    float *factors, *shifts, *from_dz, *from_x, *constant;
+} norm_scratch;
+
+// dx = r (gamma dz - mean(gamma dz) - h mean(gamma dz h)), the means over the group; r the reciprocal deviation.
+INLINE void group_gradient(
+    const norm_problem *p, size_t first, size_t c, double mean, double r, const norm_scratch *s, float *dgamma,
+    float *dbeta) {
+    double plain = 0, weighted = 0;
+    for (size_t k = c; k < c + p->group; ++k) {
+        plain += p->gamma[first + k] * s->dz_sums[k];
+        weighted += p->gamma[first + k] * s->dzh_sums[k];
+        dbeta[first + k] += (float)s->dz_sums[k];
+        dgamma[first + k] += (float)s->dzh_sums[k];
+    }
+    plain /= (double)p->group * (double)p->pixels;
+    weighted /= (double)p->group * (double)p->pixels;
+    for (size_t k = c; k < c + p->group; ++k) {
+        s->from_dz[k] = (float)(r * p->gamma[first + k]);
+        s->from_x[k] = (float)(-r * r * weighted);
+        s->constant[k] = (float)(r * (r * mean * weighted - plain));
+    }
+}
+
+// One span of one image, at `x`, `dout` and `dx`; `mean` and `reciprocal_deviation` are the image's.
+INLINE void span_backward(
+    const norm_problem *p, size_t first, const float *x, const float *mean, const float *reciprocal_deviation,
+    const float *dout, float *dx, const norm_scratch *s, float *dgamma, float *dbeta, bool with_silu) {
+    const size_t here = span_width(p, first), block = p->block, pixels = p->pixels, count = p->count;
+    for (size_t c = 0; c < here; ++c) {
+        const size_t g = (first + c) / p->group;
+        s->factors[c] = reciprocal_deviation[g];
+        s->shifts[c] = (float)(-(double)mean[g] * reciprocal_deviation[g]);
+    }
+    for (size_t c = 0; c < here; c += block) {
+        const f16 factor = lanes_of(s->factors, c, here, block), shift = lanes_of(s->shifts, c, here, block);
+        const f16 slope = lanes_of(p->gamma + first, c, here, block), bias = lanes_of(p->beta + first, c, here, block);
+        const float *from = x + c * pixels, *incoming = dout + c * pixels;
+        float *dz = dx + c * pixels;
+        double *dz_sums = s->dz_sums + c, *dzh_sums = s->dzh_sums + c;
+        FOR_BLOCK(block, block_gradient_sums(
+            from, incoming, dz, count, B, factor, shift, slope, bias, with_silu, dz_sums, dzh_sums))
+    }
+    for (size_t c = 0; c < here; c += p->group) {
+        const size_t g = (first + c) / p->group;
+        group_gradient(p, first, c, mean[g], reciprocal_deviation[g], s, dgamma, dbeta);
+    }
+    for (size_t c = 0; c < here; c += block) {
+        const f16 from_dz = lanes_of(s->from_dz, c, here, block), from_x = lanes_of(s->from_x, c, here, block);
+        const f16 constant = lanes_of(s->constant, c, here, block);
+        const float *from = x + c * pixels, *dz = (with_silu ? dx : dout) + c * pixels;
+        float *to = dx + c * pixels;
+#define EXPRESSION(LOAD) from_dz * LOAD(dz + i) + (from_x * LOAD(from + i) + constant)
+        ELEMENTWISE(to, count, EXPRESSION)
+#undef EXPRESSION
+    }
+}
+
 static void group_norm_backward(
     const float *x, const float *gamma, const float *beta, const float *mean, const float *reciprocal_deviation,
     const float *dout, float *dx, float *dgamma, float *dbeta, size_t images, size_t channels, size_t pixels,
     size_t block, size_t groups, bool with_silu) {
-    const size_t group = channels / groups, blocks = block_count(channels, block), count = pixels * block;
-    const size_t span = span_channels(channels, block, group), room = span + 16;
-    double *dz_sums = malloc(room * (2 * sizeof(double) + 5 * sizeof(float)));
-    double *dzh_sums = dz_sums + room;
-    float *factors = (float *)(dzh_sums + room), *shifts = factors + room;
-    float *from_dz = shifts + room, *from_x = from_dz + room, *constant = from_x + room;
-    for (size_t first = 0; first < channels; first += span) {
-        const size_t end = first + span < channels ? first + span : channels, here = end - first;
+    const norm_problem p = norm_problem_of(gamma, beta, images, channels, pixels, block, groups);
+    const size_t room = p.span + 16;
+    norm_scratch s;
+    s.dz_sums = malloc(room * (2 * sizeof(double) + 5 * sizeof(float)));
+    s.dzh_sums = s.dz_sums + room;
+    s.factors = (float *)(s.dzh_sums + room);
+    s.shifts = s.factors + room;
+    s.from_dz = s.shifts + room;
+    s.from_x = s.from_dz + room;
+    s.constant = s.from_x + room;
+    for (size_t first = 0; first < channels; first += p.span) {
         for (size_t n = 0; n < images; ++n) {
-            const size_t offset = (n * blocks + first / block) * count;
-            for (size_t c = 0; c < here; ++c) {
-                const size_t index = n * groups + (first + c) / group;
-                factors[c] = reciprocal_deviation[index];
-                shifts[c] = (float)(-(double)mean[index] * reciprocal_deviation[index]);
-            }
-            for (size_t c = 0; c < here; c += block) {
-                const f16 factor = lanes_of(factors, c, here, block), shift = lanes_of(shifts, c, here, block);
-                const f16 slope = lanes_of(gamma + first, c, here, block);
-                const f16 bias = lanes_of(beta + first, c, here, block);
-                const size_t at = offset + c * pixels;
-                if (with_silu) {
-                    FOR_BLOCK(block, block_gradient_sums(x + at, dout + at, dx + at, count, B, factor, shift, slope,
-                                         bias, true, dz_sums + c, dzh_sums + c))
-                } else {
-                    FOR_BLOCK(block, block_gradient_sums(x + at, dout + at, dx + at, count, B, factor, shift, slope,
-                                         bias, false, dz_sums + c, dzh_sums + c))
-                }
-            }
-            // dx = r (gamma dz - mean(gamma dz) - h mean(gamma dz h)), the means over the group.
-            for (size_t c = 0; c < here; c += group) {
-                const size_t index = n * groups + (first + c) / group;
-                const double r = reciprocal_deviation[index], elements = (double)group * (double)pixels;
-                double plain = 0, weighted = 0;
-                for (size_t k = c; k < c + group; ++k) {
-                    plain += gamma[first + k] * dz_sums[k];
-                    weighted += gamma[first + k] * dzh_sums[k];
-                    dbeta[first + k] += (float)dz_sums[k];
-                    dgamma[first + k] += (float)dzh_sums[k];
-                }
-                plain /= elements;
-                weighted /= elements;
-                for (size_t k = c; k < c + group; ++k) {
-                    from_dz[k] = (float)(r * gamma[first + k]);
-                    from_x[k] = (float)(-r * r * weighted);
-                    constant[k] = (float)(r * (r * mean[index] * weighted - plain));
-                }
-            }
-            for (size_t c = 0; c < here; c += block) {
-                const f16 a = lanes_of(from_dz, c, here, block), b = lanes_of(from_x, c, here, block);
-                const f16 d = lanes_of(constant, c, here, block);
-                const size_t at = offset + c * pixels;
-                const float *dz = with_silu ? dx + at : dout + at;
-#define EXPRESSION(LOAD) a * LOAD(dz + i) + (b * LOAD(x + at + i) + d)
-                ELEMENTWISE(dx + at, count, EXPRESSION)
-#undef EXPRESSION
+            const size_t at = (n * p.blocks + first / block) * p.count;
+            const float *m = mean + n * groups, *r = reciprocal_deviation + n * groups;
+            if (with_silu) {
+                span_backward(&p, first, x + at, m, r, dout + at, dx + at, &s, dgamma, dbeta, true);
+            } else {
+                span_backward(&p, first, x + at, m, r, dout + at, dx + at, &s, dgamma, dbeta, false);
             }
         }
     }
-    free(dz_sums);
+    free(s.dz_sums);
 }

@@ -1,4 +1,4 @@
-// Addressed random numbers: Philox4x32-10 (Salmon et al. 2011) on 16 counters at a time, the same words as Philox.swift.
+// Addressed random numbers: Philox4x32-10 (Salmon et al. 2011) on 16 counters at a time, the words of Philox.swift.
 
 INLINE void multiply(u16 a, uint32_t by, u16 *high, u16 *low) {
     const u8x64 lower_half = (u8x64){0} + 0xFFFFFFFFu;
@@ -52,7 +52,8 @@ INLINE f16 keep(f16 x, u16 word, int32_t threshold, float factor) {
 
 // One image, plain: elements lie in the order of their addresses.
 INLINE void dropout_plain(
-    const float *x, float *out, size_t count, uint32_t item, diptych_address address, int32_t threshold, float factor) {
+    const float *x, float *out, size_t count, uint32_t item, diptych_address address, int32_t threshold,
+    float factor) {
     for (size_t i = 0; i < count; i += 64) {
         u16 words[4], ordered[4];
         philox(LANE_INDICES + (uint32_t)(i / 4), item, address, words);
@@ -67,6 +68,8 @@ INLINE void dropout_plain(
         }
     }
 }
+
+#define UPPER_HALF(v) __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15)
 
 // One channel block; lane i is channel first + i % block and pixel i / block of the vector's pixels.
 INLINE void dropout_block(
@@ -83,10 +86,8 @@ INLINE void dropout_block(
             for (size_t k = 0; k < 4; ++k) {
                 for (size_t j = 0; j < at_once && q + j < quads; ++j) {
                     const size_t at = (4 * (q + j) + k) * block;
-                    f16 v = load_part(x + at, block);
-                    u16 word = words[k];
-                    if (j == 1) word = __builtin_shufflevector(word, word, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
-                    store_part(out + at, keep(v, word, threshold, factor), block);
+                    const u16 word = j == 0 ? words[k] : UPPER_HALF(words[k]);
+                    store_part(out + at, keep(load_part(x + at, block), word, threshold, factor), block);
                 }
             }
         }
@@ -165,7 +166,8 @@ INLINE d16 logarithm(u16 word) {
     return __builtin_convertvector(exponent - 32, d16) * 0.693147180559945309417 + 2.0 * s * sum;
 }
 
-// cos and sin of 2 pi word 2^-32: the nearest multiple of a quarter turn comes off exactly, Taylor's series does the rest.
+// cos and sin of 2 pi word 2^-32: the nearest multiple of a quarter turn comes off exactly, Taylor's series does the
+// rest.
 INLINE void circle(u16 word, d16 *cosine, d16 *sine) {
 #pragma clang fp contract(off)
     const u16 quarter = (word + 0x20000000u) >> 30;

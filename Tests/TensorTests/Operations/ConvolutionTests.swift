@@ -91,7 +91,9 @@ import Testing
 }
 
 /// y[n, o, i, j] = bias[o] + sum of weight[o, c, k, l] x[n, c, stride i + k - top, stride j + l - left].
-func twinConvolution(_ x: Doubles, _ weight: Doubles, _ bias: Doubles?, stride: Int, padding: Padding) -> Doubles {
+private func twinConvolution(_ x: Doubles, _ weight: Doubles, _ bias: Doubles?, stride: Int, padding: Padding)
+    -> Doubles
+{
     let (height, width) = (x.extent(2), x.extent(3))
     let (kernelHeight, kernelWidth) = (weight.extent(2), weight.extent(3))
     let outHeight = (height + padding.top + padding.bottom - kernelHeight) / stride + 1

@@ -83,7 +83,8 @@ struct GradientCheck {
         guard result.shape == expected.shape else { return }
         let silent = operation(Tape(recording: false), tensors.map(\.tensor), leaves)
         #expect(
-            silent.scalars == result.scalars, "the bits depend on whether the tape records", sourceLocation: sourceLocation)
+            silent.scalars == result.scalars, "the bits depend on whether the tape records",
+            sourceLocation: sourceLocation)
 
         // A large derivative of the loss keeps rounding of tiny numbers out of the comparison.
         let factor = Double(expected.count)
@@ -98,7 +99,8 @@ struct GradientCheck {
                 Issue.record("input \(index) has no gradient", sourceLocation: sourceLocation)
                 continue
             }
-            compare(gradient.scalars, "gradient of input \(index)", tensors[index], absolute, relative, sourceLocation) {
+            compare(gradient.scalars, "gradient of input \(index)", tensors[index], absolute, relative, sourceLocation)
+            {
                 var changed = tensors
                 changed[index] = $0
                 return loss(changed, parameters)
@@ -134,7 +136,8 @@ struct GradientCheck {
         let direction = Doubles(random: input.shape, salt: 1234).scalars
         let projected = zip(gradient, direction).reduce(0) { $0 + Double($1.0) * $1.1 }
         expectClose(
-            [Float(projected)], [slope(along: direction)], absolute: 4 * absolute + 4 * relative * norm, relative: relative,
+            [Float(projected)], [slope(along: direction)], absolute: 4 * absolute + 4 * relative * norm,
+            relative: relative,
             "\(name) along a random direction", sourceLocation: sourceLocation)
 
         let stride = max(1, input.count / 24)

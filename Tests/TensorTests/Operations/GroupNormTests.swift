@@ -1,0 +1,69 @@
+import Foundation
+import Tensor
+import TestSupport
+import Testing
+
+@Suite struct GroupNormTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let shape: [Int]
+        let groups: Int
+        let activation: Activation
+        var testDescription: String { "\(shape) in \(groups) groups, \(activation)" }
+    }
+
+    static let cases = [
+        Case(shape: [2, 1, 20, 7], groups: 1, activation: .identity),
+        Case(shape: [2, 6, 3, 5], groups: 3, activation: .silu),
+        Case(shape: [2, 17, 20, 7], groups: 17, activation: .silu),
+        Case(shape: [3, 32, 4, 4], groups: 8, activation: .silu),
+        Case(shape: [2, 24, 3, 3], groups: 8, activation: .identity),
+        Case(shape: [1, 48, 7, 5], groups: 2, activation: .silu),
+    ]
+
+    @Test(arguments: cases) func resultAndGradientsMatchTwin(_ c: Case) {
+        let epsilon: Float = 1e-5
+        let channels = c.shape[1]
+        GradientCheck(
+            tensors: [Doubles(random: c.shape, salt: 1)],
+            parameters: [Doubles(random: [channels], salt: 2), Doubles(random: [channels], salt: 3)]
+        ) { tensors, parameters in
+            twinGroupNorm(
+                tensors[0], groups: c.groups, parameters[0], parameters[1], Double(epsilon), c.activation)
+        } operation: { tape, tensors, parameters in
+            tape.groupNorm(
+                tensors[0], groups: c.groups, weight: parameters[0], bias: parameters[1], epsilon: epsilon,
+                activation: c.activation)
+        }.run(absolute: 1e-5)
+    }
+
+    @Test func aLargeMeanDoesNotDrownTheDeviation() {
+        let x = (0..<64).map { 1000 + Float($0 % 2) }
+        let weight = Parameter(name: "weight", shape: [1], initialization: .ones)
+        let bias = Parameter(name: "bias", shape: [1], initialization: .zeros)
+        let y = Tape(recording: false).groupNorm(
+            Tensor(x, shape: [1, 1, 8, 8]), groups: 1, weight: weight, bias: bias, epsilon: 0)
+        expectClose(y.scalars, (0..<64).map { $0 % 2 == 0 ? Float(-1) : 1 }, absolute: 1e-5)
+    }
+}
+
+/// activation((x - mean) / sqrt(variance + epsilon) weight + bias), statistics per image and group.
+private func twinGroupNorm(
+    _ x: Doubles, groups: Int, _ weight: Doubles, _ bias: Doubles, _ epsilon: Double, _ activation: Activation
+) -> Doubles {
+    var y = x
+    let (channels, pixels) = (x.extent(1), x.extent(2) * x.extent(3))
+    let size = channels / groups * pixels
+    for start in stride(from: 0, to: x.count, by: size) {
+        let values = x.scalars[start..<start + size]
+        let mean = values.reduce(0, +) / Double(size)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(size)
+        for index in values.indices {
+            let channel = index / pixels % channels
+            let value =
+                (x.scalars[index] - mean) / (variance + epsilon).squareRoot() * weight.scalars[channel]
+                + bias.scalars[channel]
+            y.scalars[index] = activation == .silu ? value / (1 + exp(-value)) : value
+        }
+    }
+    return y
+}

@@ -1,0 +1,39 @@
+import Tensor
+import TestSupport
+import Testing
+
+@Suite struct LinearTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let source: [Int]
+        let out: Int
+        let bias: Bool
+        var testDescription: String { "\(source) to \(out)\(bias ? ", bias" : "")" }
+    }
+
+    static let cases = [
+        Case(source: [1, 1], out: 1, bias: true),
+        Case(source: [3, 17], out: 5, bias: true),
+        Case(source: [2, 7, 19], out: 33, bias: false),
+        Case(source: [2, 16, 32], out: 48, bias: true),
+    ]
+
+    @Test(arguments: cases) func resultAndGradientsMatchTwin(_ c: Case) {
+        let width = c.source[c.source.count - 1]
+        let parameters =
+            [Doubles(random: [c.out, width], salt: 2)] + (c.bias ? [Doubles(random: [c.out], salt: 3)] : [])
+        GradientCheck(tensors: [Doubles(random: c.source, salt: 1)], parameters: parameters) { tensors, parameters in
+            let (x, weight) = (tensors[0], parameters[0])
+            var y = Doubles(zeros: Array(c.source.dropLast()) + [c.out])
+            for row in 0..<x.count / width {
+                for column in 0..<c.out {
+                    var sum = c.bias ? parameters[1].scalars[column] : 0
+                    for k in 0..<width { sum += x.scalars[row * width + k] * weight[column, k] }
+                    y.scalars[row * c.out + column] = sum
+                }
+            }
+            return y
+        } operation: { tape, tensors, parameters in
+            tape.linear(tensors[0], weight: parameters[0], bias: c.bias ? parameters[1] : nil)
+        }.run(absolute: 1e-5)
+    }
+}
