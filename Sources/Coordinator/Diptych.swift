@@ -14,7 +14,7 @@ public struct Diptych: ParsableCommand {
             lost (run again), 74 input or output, 75 stopped with a checkpoint (run again), 130 interrupted twice.
             """,
         subcommands: [
-            RunCommand.self, StatusCommand.self, SampleCommand.self,
+            PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, VerifyCommand.self,
             BenchCommand.self, DoctorCommand.self,
         ])
 

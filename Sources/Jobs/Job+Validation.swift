@@ -1,3 +1,5 @@
+import Diffusion
+
 import Datasets
 
 extension Job {
@@ -34,9 +36,6 @@ extension Job {
                     "must be multiples of `model.norm_groups` = \(model.normGroups), found \(channels)"
                 ))
         }
-        if model.channels.first.map({ $0 % 2 != 0 }) == true {
-            faults.append(("model.channels", "must start with an even number, found \(model.channels[0])"))
-        }
         // The middle block has attention on the coarsest level whatever `attention` says.
         let attended = zip(model.channels, model.attention).filter(\.1).map(\.0) + model.channels.suffix(1)
         if let width = model.attentionHeadDimension, let channels = attended.first(where: { $0 % width != 0 }) {
@@ -45,6 +44,14 @@ extension Job {
                     "model.attention_head_dimension",
                     "must divide the channels of every level with attention, found \(width) for \(channels) channels"
                 ))
+        }
+        guard faults.isEmpty else { return faults }
+        // What else a network asks for; images whose size is not known yet count as large.
+        let shape = data.shape ?? [1, 4096, 4096]
+        do {
+            try network(channels: shape[0], height: shape[1], width: shape[2], classCount: 1).validate()
+        } catch {
+            faults.append(("model.channels", "make no network: \(error)"))
         }
         return faults
     }

@@ -1,3 +1,6 @@
+import Datasets
+import Diffusion
+
 /// The one table of a job file's keys: decoding, defaults, ranges, the resolved text, the hash, the difference between
 /// two jobs and docs/jobs.md all follow it.
 public enum JobSchema {

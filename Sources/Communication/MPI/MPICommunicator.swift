@@ -1,4 +1,5 @@
 import COpenMPI
+import Foundation
 import Glibc
 
 /// Ranks that are processes started by `mpirun` or `srun`.
@@ -17,7 +18,8 @@ public final class MPICommunicator: Communicator {
 
     /// The rank and the number of ranks of the whole job, for reports.
     private let world: (rank: Int, size: Int)
-    private let isWorld: Bool
+    /// What this was split from; nil for the communicator of all ranks.
+    private let parent: MPICommunicator?
     private let owner: pthread_t
     private var log = CollectiveLog()
     private var exchanges = 0
@@ -53,19 +55,40 @@ public final class MPICommunicator: Communicator {
         guard provided >= MPICalls.funneled else {
             throw failure("MPI offers thread level \(provided); FUNNELED (\(MPICalls.funneled)) is needed")
         }
-        return try MPICommunicator(
-            handle: diptych_mpi_comm_world(), name: "world", world: nil, largestCount: usualLargestCount,
+        let world = try MPICommunicator(
+            handle: diptych_mpi_comm_world(), name: "world", parent: nil, largestCount: usualLargestCount,
             comparesCollectives: comparesCollectives)
+        if let reason = isolation(size: world.size, environment: ProcessInfo.processInfo.environment) {
+            throw failure(reason)
+        }
+        return world
+    }
+
+    /// Why a process that MPI takes for the only one is not: a launcher started several that do not know each other.
+    ///
+    /// Each of them would do the whole job, and all would write into one run directory.
+    package static func isolation(size: Int, environment: [String: String]) -> String? {
+        guard size == 1, environment["OMPI_COMM_WORLD_SIZE"] == nil else { return nil }
+        func count(_ variable: String) -> Int { environment[variable].flatMap { Int($0) } ?? 1 }
+        if environment["SLURM_PROCID"] != nil, count("SLURM_STEP_NUM_TASKS") > 1 {
+            return "srun started \(count("SLURM_STEP_NUM_TASKS")) processes, but MPI sees each of them alone; "
+                + "start them with srun --mpi=pmix, or with mpirun"
+        }
+        if count("PMI_SIZE") > 1 {
+            return "another MPI's launcher started \(count("PMI_SIZE")) processes, but Open MPI sees each of them "
+                + "alone; start them with Open MPI's mpirun"
+        }
+        return nil
     }
 
     private init(
-        handle: MPI_Comm, name: String, world: (rank: Int, size: Int)?, largestCount: Int, comparesCollectives: Bool
+        handle: MPI_Comm, name: String, parent: MPICommunicator?, largestCount: Int, comparesCollectives: Bool
     ) throws {
         func check(_ operation: String, _ code: Int32) throws {
             guard code == MPI_SUCCESS else {
                 throw CommunicationError(
-                    .initialization, operation: operation, communicator: name, rank: world?.rank ?? 0,
-                    size: world?.size ?? 1, reason: MPICalls.text(code))
+                    .initialization, operation: operation, communicator: name, rank: parent?.rank ?? 0,
+                    size: parent?.size ?? 1, reason: MPICalls.text(code))
             }
         }
         var rank: Int32 = 0
@@ -77,10 +100,10 @@ public final class MPICommunicator: Communicator {
         self.name = name
         self.rank = Int(rank)
         self.size = Int(size)
-        self.world = world ?? (Int(rank), Int(size))
+        self.parent = parent
+        world = parent?.world ?? (Int(rank), Int(size))
         self.largestCount = largestCount
         self.comparesCollectives = comparesCollectives
-        isWorld = world == nil
         host = MPICalls.processorName() ?? hostName()
         owner = pthread_self()
     }
@@ -163,7 +186,7 @@ public final class MPICommunicator: Communicator {
     /// Frees this communicator, or ends MPI if it is that of all ranks.
     public func finalize() throws {
         try enter("finalize")
-        if isWorld {
+        if parent == nil {
             try check("MPI_Finalize", MPICalls.finalize())
         } else {
             try check("MPI_Comm_free", MPICalls.free(handle))
@@ -184,7 +207,7 @@ public final class MPICommunicator: Communicator {
 
     /// Keeps the memory of transfers that nobody will wait for.
     func keepAlive(_ transfers: [FloatTransfer]) {
-        abandoned.append(contentsOf: transfers)
+        if let parent { parent.keepAlive(transfers) } else { abandoned.append(contentsOf: transfers) }
     }
 
     func requireOwner() {
@@ -230,7 +253,7 @@ extension MPICommunicator {
             preconditionFailure("MPI made no communicator for \(name) and reported no error")
         }
         return try MPICommunicator(
-            handle: handle, name: name, world: world, largestCount: largestCount,
+            handle: handle, name: name, parent: self, largestCount: largestCount,
             comparesCollectives: comparesCollectives)
     }
 }

@@ -2,9 +2,9 @@ import Foundation
 import Jobs
 
 /// A program running in a session of its own, so that the terminal's Ctrl-C reaches only the coordinator.
-final class ChildProcess {
+package final class ChildProcess {
     /// How a process ended.
-    enum End: Hashable {
+    package enum End: Hashable {
         /// It ended with a code.
         case exited(Int32)
         /// A signal ended it.

@@ -3,17 +3,17 @@ import Foundation
 import Jobs
 
 /// How ranks are started with Open MPI's `mpirun`.
-struct MPIRun {
+package struct MPIRun {
     /// A program with everything it is given.
-    struct Invocation: Hashable {
+    package struct Invocation: Hashable {
         /// The program's file.
-        var executable: String
+        package var executable: String
         /// Its arguments, without its own name.
-        var arguments: [String]
+        package var arguments: [String]
         /// Its environment.
-        var environment: [String: String]
+        package var environment: [String: String]
         /// Directories that the ranks use while they run and that are to be removed afterwards.
-        var scratch: [String]
+        package var scratch: [String]
     }
 
     /// The machine.
@@ -39,7 +39,7 @@ struct MPIRun {
     /// Uses a given program for the ranks.
     ///
     /// - Throws: `DiptychFailure` with code 74 when there is no mpirun.
-    init(machine: Machine, worker: String) throws {
+    package init(machine: Machine, worker: String) throws {
         guard let mpirun = machine.find("mpirun") else {
             throw DiptychFailure(
                 .inputOutput,
@@ -57,7 +57,7 @@ struct MPIRun {
     ///   - ranks: Number of ranks.
     ///   - arguments: What every rank is given.
     ///   - label: Names the directories for sockets and shared memory; runs with different labels share none.
-    func invocation(ranks: Int, arguments: [String], label: String) -> Invocation {
+    package func invocation(ranks: Int, arguments: [String], label: String) -> Invocation {
         var options = ["-n", "\(ranks)"]
         if machine.isRoot { options.append("--allow-run-as-root") }
         if ranks > machine.cores { options.append("--oversubscribe") }

@@ -2,14 +2,14 @@ import Foundation
 import Jobs
 
 /// What can be learned from the text of mpirun and of ranks when a job died without writing its outcome.
-enum MPIRunReport {
+package enum MPIRunReport {
     /// The failure that the text tells of.
     ///
     /// - Parameters:
     ///   - lines: The last lines of standard error and output, oldest first.
     ///   - end: How mpirun ended.
     /// - Returns: The exit code and one paragraph that names the rank where the text does.
-    static func failure(lines: [String], end: ChildProcess.End) -> DiptychFailure {
+    package static func failure(lines: [String], end: ChildProcess.End) -> DiptychFailure {
         if let own = lines.last(where: { $0.hasPrefix(ownPrefix) }) {
             let text = printable(String(own.dropFirst(ownPrefix.count)))
             let code = abortCode(lines) ?? exitCode(end) ?? .rankLost

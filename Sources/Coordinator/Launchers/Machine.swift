@@ -1,15 +1,23 @@
 import Foundation
 
 /// What the coordinator must know of the machine it runs on.
-struct Machine {
+package struct Machine {
     /// Cores that this process may use; hyper-threads of one core count once.
-    var cores: Int
+    package var cores: Int
     /// Whether the ranks all run on this machine.
-    var isSingleNode: Bool
+    package var isSingleNode: Bool
     /// Whether this process is root's.
-    var isRoot: Bool
+    package var isRoot: Bool
     /// The environment.
-    var environment: [String: String]
+    package var environment: [String: String]
+
+    /// Describes a machine.
+    package init(cores: Int, isSingleNode: Bool, isRoot: Bool, environment: [String: String]) {
+        self.cores = cores
+        self.isSingleNode = isSingleNode
+        self.isRoot = isRoot
+        self.environment = environment
+    }
 
     /// Looks at this machine.
     static func current() -> Machine {
@@ -36,7 +44,7 @@ struct Machine {
     }
 
     /// The numbers of the kernel's notation `0-3,8`.
-    static func cpuList(_ text: String) -> [Int] {
+    package static func cpuList(_ text: String) -> [Int] {
         text.split(separator: ",").flatMap { part -> [Int] in
             let ends = part.split(separator: "-").compactMap { Int($0) }
             guard let first = ends.first, let last = ends.last, first <= last else { return [] }

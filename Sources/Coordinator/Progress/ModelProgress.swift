@@ -2,27 +2,27 @@ import Foundation
 import Jobs
 
 /// How far one model is, as its group's heartbeats tell.
-struct ModelProgress: Hashable {
+package struct ModelProgress: Hashable {
     /// The phase.
-    var phase: Phase
+    package var phase: Phase
     /// The model; empty in phases without one.
-    var model: String
+    package var model: String
     /// Steps done.
-    var step: Int
+    package var step: Int
     /// Steps in all.
-    var totalSteps: Int
+    package var totalSteps: Int
     /// Loss of the newest step.
-    var loss: Double?
+    package var loss: Double?
     /// Images per second of its group.
-    var imagesPerSecond: Double
+    package var imagesPerSecond: Double
     /// Seconds until its last step; nil when that cannot be told yet.
-    var secondsLeft: Double?
+    package var secondsLeft: Double?
 
     /// Steps done as a share, in 0...1.
     var share: Double { totalSteps > 0 ? min(1, max(0, Double(step) / Double(totalSteps))) : 0 }
 
     /// One entry for each model that is being worked on: what the lowest of its ranks says.
-    static func all(from beats: [Heartbeat], job: Job) -> [ModelProgress] {
+    package static func all(from beats: [Heartbeat], job: Job) -> [ModelProgress] {
         var found: [ModelProgress] = []
         for beat in beats where !found.contains(where: { $0.phase == beat.phase && $0.model == beat.model }) {
             let batch: Int

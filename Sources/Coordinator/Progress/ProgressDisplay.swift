@@ -2,7 +2,7 @@ import Foundation
 import Jobs
 
 /// Where a run's progress is shown.
-protocol ProgressDisplay: AnyObject {
+package protocol ProgressDisplay: AnyObject {
     /// Takes note of where the ranks are; shows it when it is time.
     func update(_ beats: [Heartbeat], job: Job)
     /// Shows a message between two states of progress.
@@ -12,7 +12,7 @@ protocol ProgressDisplay: AnyObject {
 }
 
 /// Chooses how progress is shown on an open file.
-enum Terminal {
+package enum Terminal {
     /// What shows progress there: bars on a terminal that can move its cursor, else a line every 30 seconds.
     static func display(on descriptor: Int32, environment: [String: String]) -> any ProgressDisplay {
         let style = style(isTerminal: isatty(descriptor) == 1, environment: environment)
@@ -22,7 +22,7 @@ enum Terminal {
     }
 
     /// What a terminal can show; nil for a file or a terminal that cannot move its cursor.
-    static func style(isTerminal: Bool, environment: [String: String]) -> ProgressRenderer.Style? {
+    package static func style(isTerminal: Bool, environment: [String: String]) -> ProgressRenderer.Style? {
         let term = environment["TERM"] ?? ""
         guard isTerminal, term != "dumb", !term.isEmpty else { return nil }
         let locale =
@@ -42,38 +42,38 @@ enum Terminal {
 }
 
 /// Bars that are drawn over themselves.
-final class ProgressBars: ProgressDisplay {
+package final class ProgressBars: ProgressDisplay {
     private let renderer: ProgressRenderer
     private let width: () -> Int
     private let write: (String) -> Void
     private var drawn = 0
 
-    init(renderer: ProgressRenderer, width: @escaping () -> Int, write: @escaping (String) -> Void) {
+    package init(renderer: ProgressRenderer, width: @escaping () -> Int, write: @escaping (String) -> Void) {
         self.renderer = renderer
         self.width = width
         self.write = write
     }
 
-    func update(_ beats: [Heartbeat], job: Job) {
+    package func update(_ beats: [Heartbeat], job: Job) {
         let lines = renderer.bars(ModelProgress.all(from: beats, job: job), width: width())
         guard !lines.isEmpty else { return }
         write(erasing + lines.map { $0 + "\n" }.joined())
         drawn = lines.count
     }
 
-    func say(_ message: String) {
+    package func say(_ message: String) {
         write(erasing + message + "\n")
         drawn = 0
     }
 
-    func finish() { drawn = 0 }
+    package func finish() { drawn = 0 }
 
     /// Moves to the first bar and clears to the end of the screen.
     private var erasing: String { drawn > 0 ? "\u{1B}[\(drawn)A\r\u{1B}[J" : "" }
 }
 
 /// A line now and then, for files.
-final class ProgressLines: ProgressDisplay {
+package final class ProgressLines: ProgressDisplay {
     private let renderer = ProgressRenderer(style: .init())
     private let interval: Double
     private let clock: () -> Double
@@ -81,7 +81,7 @@ final class ProgressLines: ProgressDisplay {
     private var last: Double?
     private var text = ""
 
-    init(
+    package init(
         interval: Double = 30, clock: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
         write: @escaping (String) -> Void
     ) {
@@ -90,7 +90,7 @@ final class ProgressLines: ProgressDisplay {
         self.write = write
     }
 
-    func update(_ beats: [Heartbeat], job: Job) {
+    package func update(_ beats: [Heartbeat], job: Job) {
         let models = ModelProgress.all(from: beats, job: job)
         let now = clock()
         guard !models.isEmpty else { return }
@@ -101,9 +101,9 @@ final class ProgressLines: ProgressDisplay {
         write(line + "\n")
     }
 
-    func say(_ message: String) { write(message + "\n") }
+    package func say(_ message: String) { write(message + "\n") }
 
-    func finish() {
+    package func finish() {
         if !text.isEmpty { write(text + "\n") }
         text = ""
     }

@@ -2,22 +2,31 @@ import Foundation
 import Jobs
 
 /// Turns progress into lines of text that fit a terminal. Pure.
-struct ProgressRenderer {
+package struct ProgressRenderer {
     /// What the terminal can show.
-    struct Style: Hashable {
+    package struct Style: Hashable {
         /// Whether colours may be used.
-        var hasColour = false
+        package var hasColour = false
         /// Whether block characters may be used.
-        var hasUnicode = false
+        package var hasUnicode = false
+
+        /// A style.
+        package init(hasColour: Bool = false, hasUnicode: Bool = false) {
+            self.hasColour = hasColour
+            self.hasUnicode = hasUnicode
+        }
     }
 
     /// What the terminal can show.
-    let style: Style
+    package let style: Style
+
+    /// Draws in a style.
+    package init(style: Style) { self.style = style }
 
     /// One line for each model, at most `width - 1` columns wide, so that none wraps.
     ///
     /// What matters least is left out first: the bar, the rate, the count of steps, the loss, the time left.
-    func bars(_ models: [ModelProgress], width: Int) -> [String] {
+    package func bars(_ models: [ModelProgress], width: Int) -> [String] {
         let names = models.map { printable($0.model.isEmpty ? $0.phase.rawValue : $0.model) }
         let longest = names.map(\.count).max() ?? 0
         return zip(models, names).map { model, name in
@@ -56,7 +65,7 @@ struct ProgressRenderer {
     }
 
     /// One line for a file: all models, with everything that is known.
-    func line(_ models: [ModelProgress]) -> String {
+    package func line(_ models: [ModelProgress]) -> String {
         models.map { model in
             let name = printable(model.model.isEmpty ? model.phase.rawValue : "\(model.phase.rawValue) \(model.model)")
             var parts = ["\(name) \(model.step)/\(model.totalSteps) (\(Self.percent(model).trimmed))"]
@@ -73,7 +82,7 @@ struct ProgressRenderer {
     }
 
     /// A number with three significant digits or all digits before the point.
-    static func digits(_ value: Double) -> String {
+    package static func digits(_ value: Double) -> String {
         guard value.isFinite else { return "?" }
         let size = abs(value)
         if size >= 100 { return String(format: "%.0f", value) }
@@ -83,7 +92,7 @@ struct ProgressRenderer {
     }
 
     /// A span of time in the two units that matter: `3 min 20 s`, `2 d 5 h`.
-    static func duration(_ seconds: Double) -> String {
+    package static func duration(_ seconds: Double) -> String {
         guard seconds.isFinite, seconds < 3.2e9 else { return "more than 100 years" }
         let whole = Int(max(0, seconds).rounded())
         switch whole {

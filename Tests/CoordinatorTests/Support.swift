@@ -1,0 +1,5 @@
+import Foundation
+import Jobs
+import Testing
+
+@testable import Coordinator
