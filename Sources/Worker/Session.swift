@@ -16,12 +16,16 @@ package final class Session {
         case reading
     }
 
+    /// All ranks.
     package let world: any Communicator
+    /// The run.
     package let directory: RunDirectory
+    /// The job as resolved.
     package let job: Job
     let store: CheckpointStore
     let catalogue: Catalogue
-    let network: UNetConfiguration
+    /// The network that the job trains.
+    package let network: UNetConfiguration
     let diffusion: GaussianDiffusion
     /// Whether somebody asked this rank to stop.
     let isStopRequested: () -> Bool

@@ -25,7 +25,8 @@ extension Session {
         return placement.groups.flatMap { all[$0.ranks.lowerBound] }
     }
 
-    private func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
+    /// The training of one teacher on its part, or of the baseline on all members.
+    package func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
         let part = job.defence == .undefended ? split.members : split.parts[model.index]
         let order = BatchOrder(part: part, batch: job.teach.batch, seed: job.seed, model: model.index)
         let lanes = LaneImages(self, model: model, options: job.teach)
