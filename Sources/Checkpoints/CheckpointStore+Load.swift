@@ -17,7 +17,8 @@ public struct CheckpointSearch: Sendable {
     public let checkpoint: Checkpoint?
     /// Its manifest.
     public let manifest: Manifest?
-    /// The newer ones that are not valid, newest first.
+    /// The newer ones that are not valid, newest first. A model's very first save, killed before it was complete, never
+    /// was a checkpoint and is not listed.
     public let skipped: [SkippedCheckpoint]
 
     /// Steps between the newest that was saved and the newest that is valid: what damage has cost.
@@ -64,6 +65,9 @@ extension CheckpointStore {
                 skipped.append(SkippedCheckpoint(path: path(model: model, step: step), step: step, reason: "\(error)"))
             }
         }
+        // A model's first save, killed between its two files, leaves one file without a manifest: never a checkpoint, and
+        // no reason not to begin. Several such files are somebody's checkpoints without their manifests.
+        if skipped.count == 1, !Folder.contains(manifestPath(model: model, step: skipped[0].step)) { skipped = [] }
         return CheckpointSearch(checkpoint: nil, manifest: nil, skipped: skipped)
     }
 

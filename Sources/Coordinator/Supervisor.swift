@@ -149,8 +149,9 @@ final class Supervisor {
 
     private func conclude(_ child: ChildProcess) -> Outcome {
         let directory = assignment.directory
-        let leftRanks = Leftovers.killRanks(of: directory)
-        noteSweep(leftRanks, [])
+        // Ranks that outlive mpirun belong to no job any more.
+        child.killSession()
+        noteSweep(Leftovers.killRanks(of: directory), [])
         if interrupts >= 2 {
             return Outcome(
                 exit: .interrupted,

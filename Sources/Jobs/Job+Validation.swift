@@ -1,6 +1,5 @@
-import Diffusion
-
 import Datasets
+import Diffusion
 
 extension Job {
     /// What single values cannot show: keys that contradict each other, each with the key to blame.

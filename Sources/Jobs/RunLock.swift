@@ -12,7 +12,7 @@ public final class RunLock: Sendable {
     ///
     /// - Parameters:
     ///   - directory: The run's directory, which must exist.
-    ///   - patience: Seconds to wait while a run that lost its supervisor saves and stops.
+    ///   - patience: Seconds to wait for ranks whose supervisor is gone from this machine: they are saving and will stop.
     ///   - waiting: Called once, with the holder's description, when there is something to wait for.
     /// - Throws: `DiptychFailure` with code 74 that names the holder.
     public init(_ directory: RunDirectory, patience: Double = 0, waiting: (String) -> Void = { _ in }) throws {
@@ -29,7 +29,7 @@ public final class RunLock: Sendable {
                 close(descriptor)
                 throw failure
             }
-            guard Date().timeIntervalSince1970 < deadline else {
+            guard Self.isOrphaned(holder), Date().timeIntervalSince1970 < deadline else {
                 close(descriptor)
                 throw DiptychFailure(
                     .inputOutput,
@@ -54,6 +54,15 @@ public final class RunLock: Sendable {
         let bytes = Data((text + "\n").utf8)
         guard ftruncate(descriptor, 0) == 0 else { return }
         _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+    }
+
+    /// Whether the process that took the lock is gone from this machine, so that only its ranks hold it.
+    private static func isOrphaned(_ holder: String) -> Bool {
+        let words = holder.split(separator: " ").map(String.init)
+        guard words.count >= 4, words[0] == "host", words[1] == ProcessInfo.processInfo.hostName, words[2] == "process",
+            let process = pid_t(words[3])
+        else { return false }
+        return kill(process, 0) != 0 && errno == ESRCH
     }
 
     private static func holder(_ path: String) -> String {

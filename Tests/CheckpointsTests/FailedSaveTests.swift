@@ -48,14 +48,16 @@ import Testing
         }
     }
 
-    /// Tries a save that is hit at every system call in turn, after a checkpoint of step 1 was saved.
+    /// Tries a save that is hit at every system call in turn, after a checkpoint of step 1 was saved
+    /// unless it is to be the first.
     private func atEveryCall(
-        once: Bool, error: Int32, imageLimit: Int, _ check: (_ folder: String, _ thrown: (any Error)?) throws -> Void
+        once: Bool, error: Int32, imageLimit: Int, first: Bool = false,
+        _ check: (_ folder: String, _ thrown: (any Error)?) throws -> Void
     ) throws {
         var number = 1
         while true {
             let finished = try withFolder { folder in
-                try CheckpointStore(directory: folder).save(sample(step: 1))
+                if !first { try CheckpointStore(directory: folder).save(sample(step: 1)) }
                 let faults = Faults(first: number, once: once, error: error)
                 let store = CheckpointStore(directory: folder, imageLimit: imageLimit, calls: faults.calls)
                 var thrown: (any Error)?
@@ -86,6 +88,31 @@ import Testing
                     == ["step-00000001.h5", "step-00000001.json", "step-00000002.h5", "step-00000002.json"])
         }
         #expect(olds > 5 && news > 1)
+    }
+
+    @Test func killedFirstSaveLeavesNothingOrAll() throws {
+        var nothing = 0
+        try atEveryCall(once: false, error: EIO, imageLimit: 256 << 20, first: true) { folder, _ in
+            let store = CheckpointStore(directory: folder)
+            let found = try store.newest(model: "teacher-0")
+            if found.checkpoint == nil { nothing += 1 }
+            #expect(found.skipped.isEmpty && found.stepsLost == 0)
+            try store.save(sample(step: 2))
+            try expectIdentical(try store.newest(model: "teacher-0").checkpoint, sample(step: 2))
+        }
+        #expect(nothing > 5)
+    }
+
+    @Test func lostManifestsAreNotAnInterruptedSave() throws {
+        try withFolder { folder in
+            let store = CheckpointStore(directory: folder)
+            for step in 1...2 { try store.save(sample(step: step)) }
+            for step in 1...2 {
+                try FileManager.default.removeItem(atPath: store.manifestPath(model: "teacher-0", step: step))
+            }
+            let found = try store.newest(model: "teacher-0")
+            #expect(found.checkpoint == nil && found.skipped.map(\.step) == [2, 1])
+        }
     }
 
     @Test(arguments: [ENOSPC, EIO, EROFS], [256 << 20, 0])

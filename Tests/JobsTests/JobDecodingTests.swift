@@ -121,7 +121,7 @@ import Testing
     @Test func overridesTakeTheSameWay() throws {
         #expect(try job("teach.steps=500", "teach.steps=600").teach.steps == 600)
         #expect(try job("model.attention=[true, true]").model.attention == [true, true])
-        #expect(try job("data.split.balance=none").data.split.balance == .none)
+        #expect(try job("data.labels=/l", "data.split.balance=label").resolved.contains("balance: label"))
         #expect(refusal(smallJob, overrides: ["teach.stesp=5"]).contains("--set teach.stesp=5: unknown key"))
         #expect(refusal(smallJob, overrides: ["teach.stesp=5"]).contains("`teach.steps`"))
         #expect(refusal(smallJob, overrides: ["teach.steps=0"]).contains("--set teach.steps=0: `teach.steps` must be"))

@@ -44,7 +44,7 @@ struct RunCommand: ParsableCommand {
         let launcher = try MPIRun(machine: machine)
         let preparation = try RunPreparation.open(
             job: job, run: options.run, extend: extend, patience: 60,
-            waiting: { console.say("waiting for \($0) to save and stop") })
+            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
         let directory = preparation.directory
         path = directory.path
         RunReport.begin(preparation, placement, console)

@@ -50,7 +50,8 @@ extension Plan {
         for time in times {
             lines.append(
                 "time, \(time.phase.rawValue): about \(ProgressRenderer.duration(time.seconds)) for \(time.steps) steps, "
-                    + "\(ProgressRenderer.digits(time.imagesPerSecond)) images/s, \(time.source.words)")
+                    + "\(ProgressRenderer.digits(time.imagesPerSecond)) images/s, the computing alone, \(time.source.words)"
+            )
         }
         return lines
     }
@@ -61,7 +62,7 @@ extension Plan {
         let least = lanes.map(\.count).min() ?? 0
         let images = { $0 * options.imagesPerLane }
         return most == least
-            ? "\(most) lanes and \(images(most)) images per rank and step"
+            ? "\(most) lane\(most == 1 ? "" : "s") and \(images(most)) images per rank and step"
             : "\(least) to \(most) lanes and \(images(least)) to \(images(most)) images per rank and step"
     }
 

@@ -18,6 +18,20 @@ package struct ModelProgress: Hashable {
     /// Seconds until its last step; nil when that cannot be told yet.
     package var secondsLeft: Double?
 
+    /// Makes an entry.
+    package init(
+        phase: Phase, model: String, step: Int, totalSteps: Int, loss: Double?, imagesPerSecond: Double,
+        secondsLeft: Double?
+    ) {
+        self.phase = phase
+        self.model = model
+        self.step = step
+        self.totalSteps = totalSteps
+        self.loss = loss
+        self.imagesPerSecond = imagesPerSecond
+        self.secondsLeft = secondsLeft
+    }
+
     /// Steps done as a share, in 0...1.
     var share: Double { totalSteps > 0 ? min(1, max(0, Double(step) / Double(totalSteps))) : 0 }
 

@@ -52,6 +52,19 @@ import Testing
         }.run()
     }
 
+    /// An addition hands one gradient to both its inputs; x then receives more, before the other has been used.
+    @Test func aSharedGradientIsNotChangedUnderTheOtherOwner() {
+        let shape = [2, 17, 5, 3]
+        GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
+            Doubles(tensors[0].scalars.map { Twin.silu($0) + $0 + 3 * $0 }, shape: shape)
+        } operation: { tape, tensors, _ in
+            let x = tensors[0]
+            let activated = tape.silu(x)
+            let scaled = tape.scale(x, by: 3)
+            return tape.add(tape.add(activated, x), scaled)
+        }.run()
+    }
+
     @Test func additionRejectsOtherShapes() async {
         await #expect(processExitsWith: .failure) {
             _ = Tape(recording: false).add(.zeros([2, 3]), .zeros([3, 2]))

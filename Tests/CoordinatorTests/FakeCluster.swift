@@ -1,0 +1,191 @@
+import Foundation
+import Jobs
+import Testing
+
+/// A folder with the real `diptych`, a stand-in for `diptych-worker`, and an `mpirun` that plays a part.
+///
+/// The coordinator finds the worker beside itself and mpirun on the search path, so neither knows the difference.
+final class FakeCluster {
+    /// What the fake mpirun does.
+    enum Part: String {
+        /// Ends well, with an outcome.
+        case success
+        /// Writes an outcome with code 65.
+        case badData
+        /// Ends with mpirun's words for a killed rank, without an outcome.
+        case killedRank
+        /// Ends with 0 and says nothing.
+        case silentEnd
+        /// A rank aborts with its reason.
+        case abort
+        /// Waits for SIGUSR1, then ends as stopped.
+        case waits
+        /// Waits and takes no notice of SIGUSR1 or SIGTERM.
+        case stubborn
+        /// Is killed while a rank of it lives on.
+        case orphans
+        /// Prints one line of JSON, as sampling and benchmarks do.
+        case errand
+    }
+
+    let folder: String
+    private let program: String
+
+    init(_ part: Part) throws {
+        folder = absolutePath(NSTemporaryDirectory()) + "/diptych-fake-\(UUID().uuidString)"
+        program = folder + "/bin/diptych"
+        let manager = FileManager.default
+        try manager.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
+        try manager.copyItem(atPath: Self.builtProgram(), toPath: program)
+        try Self.script(folder + "/bin/diptych-worker", "exit 1")
+        try Self.script(folder + "/bin/mpirun", Self.body(part))
+        try Self.job.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    static let job = """
+        name: fake
+        data: {images: /nonexistent/images.idx, members: 100}
+        model: {channels: [8, 16], attention: [false, true], norm_groups: 8}
+        defence: dualmd
+        teach: {steps: 10, batch: 8, images_per_lane: 4}
+
+        """
+
+    /// `diptych` as built, in the folder of this test's own program.
+    private static func builtProgram() throws -> String {
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let folders = [own, CommandLine.arguments[0]].map { ($0 as NSString).deletingLastPathComponent }
+        let found = folders.map { $0 + "/diptych" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        return try #require(found, "diptych is not built beside the tests in \(folders)")
+    }
+
+    private static func script(_ path: String, _ body: String) throws {
+        try ("#!/bin/bash\n" + body + "\n").write(toFile: path, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+
+    private static func body(_ part: Part) -> String {
+        let common = """
+            printf '%s\\n' "$@" > "$(dirname "$0")/../arguments"
+            env > "$(dirname "$0")/../environment"
+            echo $$ > "$(dirname "$0")/../launcher"
+            while [ $# -gt 0 ]; do
+              case "$1" in --run) run="$2";; -n) ranks="$2";; esac
+              shift
+            done
+            beat() {
+              for ((rank = 0; rank < ranks; rank++)); do
+                echo "{\\"rank\\":$rank,\\"phase\\":\\"teach\\",\\"model\\":\\"teacher-$rank\\",\\"step\\":4,\\"total_steps\\":10,\
+            \\"loss\\":0.5,\\"images_per_second\\":8,\\"time\\":$(date +%s),\\"process\\":1,\\"host\\":\\"h\\"}" \
+                  > "$run/logs/heartbeats/$rank"
+              done
+            }
+            outcome() {
+              echo "{\\"exit\\":$1,\\"message\\":\\"$2\\",\\"grid\\":\\"/grid.png\\",\\"phases\\":[{\\"name\\":\\"teach\\",\\"steps\\":10,\
+            \\"seconds\\":1.5,\\"images_per_second\\":53.5,\\"final_loss\\":{\\"teacher-1\\":0.25,\\"teacher-0\\":0.5}}],\
+            \\"weights_sha256\\":{\\"teacher-0\\":\\"aa\\",\\"teacher-1\\":\\"bb\\"},\\"ema_sha256\\":{\\"teacher-0\\":\\"cc\\"}}" \
+                > "$run/outcome.json"
+            }
+
+            """
+        switch part {
+        case .success: return common + "beat; sleep 0.7; echo a worker speaks; outcome 0 ''"
+        case .badData: return common + "beat; outcome 65 'train.idx: the magic number is wrong'; exit 65"
+        case .killedRank:
+            return common
+                + """
+                beat
+                cat >&2 <<'END'
+                --------------------------------------------------------------------------
+                Primary job  terminated normally, but 1 process returned
+                a non-zero exit code. Per user-direction, the job has been aborted.
+                --------------------------------------------------------------------------
+                mpirun noticed that process rank 1 with PID 4711 on node n2 exited on signal 9 (Killed).
+                END
+                exit 137
+                """
+        case .silentEnd: return common + "exit 0"
+        case .abort:
+            return common
+                + """
+                echo 'diptych-worker: rank 1 of 2 on n2: loss is NaN at step 7 of teacher-1' >&2
+                echo 'MPI_ABORT was invoked on rank 1 in communicator MPI_COMM_WORLD' >&2
+                echo 'with errorcode 70.' >&2
+                exit 70
+                """
+        case .waits:
+            return common
+                + """
+                trap 'outcome 75 "saved at step 5"; exit 75' USR1
+                trap 'echo TERM >> "$run/term"' TERM INT
+                beat
+                for ((i = 0; i < 300; i++)); do sleep 0.1; done
+                exit 3
+                """
+        case .stubborn:
+            return common + "trap '' USR1 TERM INT; beat; for ((i = 0; i < 300; i++)); do sleep 0.1; done; exit 3"
+        case .orphans: return common + "beat; sleep 300 & echo $! > \"$(dirname \"$0\")/../rank\"; kill -9 $$"
+        case .errand:
+            return common
+                + """
+                echo a line for people
+                echo '{"peer":"diptych","what":"train","model":"ddpm-cifar10","ranks":2,"batch_per_rank":16,\
+                "median_step_seconds":1.5,"images_per_second":21.3,"peak_rss_gb_per_rank":0.9}'
+                """
+        }
+    }
+
+    /// A command that runs.
+    final class Running {
+        let process: Process
+        private let output = Pipe()
+        private let error = Pipe()
+
+        init(_ program: String, _ arguments: [String], folder: String, environment: [String: String]) throws {
+            process = Process()
+            process.executableURL = URL(filePath: program)
+            process.arguments = arguments
+            process.currentDirectoryURL = URL(filePath: folder)
+            process.environment = environment
+            process.standardOutput = output
+            process.standardError = error
+            try process.run()
+        }
+
+        /// Sends it a signal.
+        func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+        /// Waits for its end.
+        func result() throws -> (code: Int32, output: String, error: String) {
+            let output = try self.output.fileHandleForReading.readToEnd() ?? Data()
+            let error = try self.error.fileHandleForReading.readToEnd() ?? Data()
+            process.waitUntilExit()
+            let code = process.terminationReason == .exit ? process.terminationStatus : 1000 + process.terminationStatus
+            return (code, String(decoding: output, as: UTF8.self), String(decoding: error, as: UTF8.self))
+        }
+    }
+
+    /// Starts `diptych` in the folder, with the fake mpirun first on the search path.
+    func start(_ arguments: String...) throws -> Running { try start(arguments) }
+
+    /// Starts `diptych` with a list of arguments.
+    func start(_ arguments: [String]) throws -> Running {
+        var environment = ProcessInfo.processInfo.environment
+        environment["PATH"] = folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
+        return try Running(program, arguments, folder: folder, environment: environment)
+    }
+
+    /// Waits until a file is there.
+    func wait(for file: String, seconds: Double = 20) throws {
+        let deadline = Date().addingTimeInterval(seconds)
+        while !FileManager.default.fileExists(atPath: folder + "/" + file) {
+            try #require(Date() < deadline, "\(file) did not appear")
+            usleep(20_000)
+        }
+    }
+
+    /// The text of a file in the folder.
+    func text(_ file: String) throws -> String { try String(contentsOfFile: folder + "/" + file, encoding: .utf8) }
+}

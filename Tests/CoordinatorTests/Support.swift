@@ -1,5 +1,0 @@
-import Foundation
-import Jobs
-import Testing
-
-@testable import Coordinator
