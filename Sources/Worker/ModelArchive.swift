@@ -35,7 +35,16 @@ package final class ModelArchive {
     package func restore() throws -> Int {
         var found: Checkpoint?
         let step = try group.onRoot {
-            found = try session.newestCheckpoint(of: model, entries: entries)
+            let search = try session.newestCheckpoint(of: model, entries: entries)
+            found = search.checkpoint
+            if let found {
+                session.note(
+                    .resumed,
+                    [
+                        "model": .string(model.name), "step": .integer(found.step),
+                        "steps_lost": .integer(search.stepsLost),
+                    ])
+            }
             return found?.step ?? 0
         }
         guard step > 0 else { return 0 }
@@ -43,10 +52,7 @@ package final class ModelArchive {
         try scatter(found?.ema, into: optimizer.movingAverage)
         try scatter(found?.firstMoment, into: optimizer.firstMoment)
         try scatter(found?.secondMoment, into: optimizer.secondMoment)
-        if let found {
-            trainer.parameters.values.copy(from: found.weights)
-            session.note(.resumed, ["model": .string(model.name), "step": .integer(step)])
-        }
+        if let found { trainer.parameters.values.copy(from: found.weights) }
         try group.broadcast(shards, in: FloatRegion(trainer.parameters.values))
         trainer.parameters.valuesChanged()
         return step

@@ -12,11 +12,12 @@ extension ParameterVector {
 }
 
 extension Session {
-    /// The newest valid checkpoint of a model; those passed over are noted in the event log. Called on one rank.
+    /// The search for the newest valid checkpoint of a model; those passed over are noted in the event log. Called on
+    /// one rank.
     ///
     /// - Parameter entries: The parameters that it must have.
     /// - Throws: Also when there are checkpoints, but none that is valid: a run does not silently begin anew.
-    func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]) throws -> Checkpoint? {
+    func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]) throws -> CheckpointSearch {
         let search = try store.newest(model: model.name, jobHash: job.hash, entries: entries)
         for skipped in search.skipped {
             note(
@@ -33,7 +34,7 @@ extension Session {
                 "no checkpoint of \(model.name) can be used; the newest: \(first.reason). Put a good copy back, or remove "
                     + "\(directory.checkpoints(of: model.name)) to train \(model.name) from its first step")
         }
-        return search.checkpoint
+        return search
     }
 
     /// A trained model for prediction on every rank, read by rank 0 from its newest checkpoint. Collective.
@@ -49,7 +50,8 @@ extension Session {
         let parameters = ParameterVector(network)
         try world.onRoot {
             let folder = directory.checkpoints(of: model.name)
-            guard let checkpoint = try newestCheckpoint(of: model, entries: parameters.checkpointEntries) else {
+            guard let checkpoint = try newestCheckpoint(of: model, entries: parameters.checkpointEntries).checkpoint
+            else {
                 throw DiptychFailure(.badData, "\(model.name) has no checkpoint in \(folder)")
             }
             let steps = job.options(of: model).steps

@@ -140,7 +140,7 @@ extension Session {
     ///
     /// A rank may wait here for hours, until another group has trained its models. So it sleeps between looks, instead of
     /// keeping a core busy within MPI, and gives signs of life.
-    func meet(after phase: Phase) throws {
+    package func meet(after phase: Phase) throws {
         let exchange = try world.makeExchange(for: "meeting after \(phase.rawValue)")
         let token = FloatRegion(zeros: 1)
         let tokens = FloatRegion(zeros: world.size)

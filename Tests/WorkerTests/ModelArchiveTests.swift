@@ -90,6 +90,7 @@ import Worker
         #expect(restored == [2, 2, 2])
         #expect(try directory.events(.checkpointSkipped).count == 1)
         #expect(try directory.events(.resumed).map { $0["step"] as? Int } == [2, 2])
+        #expect(try directory.events(.resumed).map { $0["steps_lost"] as? Int } == [0, 1])
 
         let older = try #require(directory.checkpoint("teacher-0", step: 2))
         try workshop.write(Array(older.dropLast(9)), to: "run/checkpoints/teacher-0/step-00000002.h5")

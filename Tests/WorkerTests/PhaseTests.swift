@@ -3,6 +3,7 @@ import Datasets
 import Diffusion
 import Foundation
 import Jobs
+import Synchronization
 import Testing
 import Worker
 
@@ -68,6 +69,38 @@ import Worker
         }
         #expect(Set(files).count == 1)
         #expect(Set(files[0]).count == 3 && !files[0].contains(nil), "and they differ from each other")
+    }
+
+    @Test func everyTeacherSeesItsOwnPartAlone() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.data.split.parts = 3 })
+        _ = try onRanks(1) { world in
+            let session = try Session(world: world, directory: directory)
+            let split = try session.split()
+            for (model, part) in zip(session.job.taughtModels, split.parts) {
+                let task = session.teachingTask(for: model, split: split)
+                // Six batches of 8: more than three epochs of 14 images.
+                #expect(Set((0..<6).flatMap(task.batch)) == Set(part))
+            }
+        }
+    }
+
+    @Test(arguments: [1, 2, 4]) func ranksMeetBeforeTheyGoOn(ranks: Int) throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        let arrivals = Arrivals()
+        let seen = try onRanks(ranks) { world in
+            let session = try Session(world: world, directory: directory)
+            usleep(UInt32(20_000 * world.rank))
+            arrivals.count.withLock { $0 += 1 }
+            try session.meet(after: .teach)
+            return arrivals.count.withLock { $0 }
+        }
+        #expect(seen == Array(repeating: ranks, count: ranks))
+    }
+
+    private final class Arrivals: Sendable {
+        let count = Mutex(0)
     }
 
     @Test func withoutDefenceOneModelLearnsFromAllMembers() throws {
