@@ -1,3 +1,5 @@
+import Glibc
+
 /// All state of one model that training needs to go on bit for bit.
 ///
 /// The four vectors hold the parameters one after the other, each in row-major order, in the order of `entries`.
@@ -142,9 +144,7 @@ public struct Checkpoint: Sendable {
     func isIdentical(to other: Checkpoint) -> Bool {
         model == other.model && phase == other.phase && step == other.step && jobHash == other.jobHash
             && ledger == other.ledger && entries == other.entries
-            && Vector.allCases.allSatisfy { vector in
-                zip(self[vector], other[vector]).allSatisfy { $0.bitPattern == $1.bitPattern }
-            }
+            && Vector.allCases.allSatisfy { bitsAreEqual(self[$0], other[$0]) }
     }
 
     /// Throws unless the parameters are those of a model, with a list of all that differ.
@@ -171,4 +171,10 @@ public struct Checkpoint: Sendable {
 /// The order of names everywhere in checkpoints: by their UTF-8 bytes. Swift's own order knows about Unicode.
 func bytewise(_ left: String, _ right: String) -> Bool {
     left.utf8.lexicographicallyPrecedes(right.utf8)
+}
+
+/// Whether two vectors are equal bit for bit: 0 and -0 differ.
+func bitsAreEqual(_ left: [Float], _ right: [Float]) -> Bool {
+    guard left.count == right.count, !left.isEmpty else { return left.count == right.count }
+    return memcmp(left, right, left.count * MemoryLayout<Float>.stride) == 0
 }

@@ -17,7 +17,8 @@ public struct CheckpointSearch: Sendable {
     public let checkpoint: Checkpoint?
     /// Its manifest.
     public let manifest: Manifest?
-    /// The newer ones that are not valid, newest first.
+    /// The newer ones that are not valid, newest first. A model's very first save, killed before it was complete, never
+    /// was a checkpoint and is not listed.
     public let skipped: [SkippedCheckpoint]
 
     /// Steps between the newest that was saved and the newest that is valid: what damage has cost.
@@ -64,6 +65,9 @@ extension CheckpointStore {
                 skipped.append(SkippedCheckpoint(path: path(model: model, step: step), step: step, reason: "\(error)"))
             }
         }
+        // A model's first save, killed between its two files, leaves one file without a manifest: never a checkpoint, and
+        // no reason not to begin. Several such files are somebody's checkpoints without their manifests.
+        if skipped.count == 1, !Folder.contains(manifestPath(model: model, step: skipped[0].step)) { skipped = [] }
         return CheckpointSearch(checkpoint: nil, manifest: nil, skipped: skipped)
     }
 
@@ -140,19 +144,30 @@ extension CheckpointStore {
         return try HDF5File.open(image: image, label: path)
     }
 
-    /// The manifest of a checkpoint whose file was found to be what it says, now or before in this process.
-    func intactManifest(model: String, step: Int) throws -> Manifest {
+    /// The manifest of a checkpoint whose file is what it says.
+    ///
+    /// - Parameter trustingEarlier: Whether a file that this process has verified before, and that has not been written
+    ///   to since, is not read again.
+    func intactManifest(model: String, step: Int, trustingEarlier: Bool = false) throws -> Manifest {
         let manifest = try manifest(model: model, step: step)
-        try requireFile(manifest, path: path(model: model, step: step))
+        try requireFile(manifest, path: path(model: model, step: step), trustingEarlier: trustingEarlier)
         return manifest
     }
 
-    private func requireFile(_ manifest: Manifest, path: String) throws {
+    private func requireFile(_ manifest: Manifest, path: String, trustingEarlier: Bool = false) throws {
         let file = try InputFile(path)
         try requireSize(manifest, file.size, path: path)
         let known = verified.withLock { $0["\(path) \(manifest.sha256)"] }
-        if known == file.identity { return }
+        if trustingEarlier, known == file.identity { return }
         try requireHash(manifest, try file.sha256Hex(), path: path)
+        let identity = file.identity
+        verified.withLock { $0["\(path) \(manifest.sha256)"] = identity }
+    }
+
+    /// Notes that a file has just been read back and found right.
+    func rememberVerified(_ manifest: Manifest, path: String) throws {
+        let file = try InputFile(path)
+        try requireSize(manifest, file.size, path: path)
         let identity = file.identity
         verified.withLock { $0["\(path) \(manifest.sha256)"] = identity }
     }

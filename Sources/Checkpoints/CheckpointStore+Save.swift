@@ -25,8 +25,11 @@ extension CheckpointStore {
             previous: previous)
         try AtomicFile.write(
             manifest.encoded(), to: manifestPath(model: checkpoint.model, step: checkpoint.step), calls: calls)
-        // What counts is what a resume would find.
-        _ = try intactManifest(model: checkpoint.model, step: checkpoint.step)
+        // The file was read back and hashed before it got its name; the manifest is read back here.
+        guard try manifestAndHash(model: checkpoint.model, step: checkpoint.step).manifest == manifest else {
+            throw CheckpointError(code: .damaged, path: path, message: "its manifest reads back different")
+        }
+        try rememberVerified(manifest, path: path)
         return manifest
     }
 
@@ -90,7 +93,7 @@ extension CheckpointStore {
         let file = try HDF5File.open(path: path)
         for vector in Checkpoint.Vector.allCases {
             let found = try Checkpoint.read(vector, checkpoint.entries, from: file)
-            guard sha256Hex(found) == sha256Hex(checkpoint[vector]) else {
+            guard bitsAreEqual(found, checkpoint[vector]) else {
                 throw CheckpointError(
                     code: .damaged, path: path, message: "\(vector.rawValue) reads back different from what was written"
                 )

@@ -26,14 +26,19 @@ public final class CheckpointWriter: @unchecked Sendable {
 
     /// Begins to save; returns at once unless the save before is still under way, which is waited for.
     ///
-    /// - Throws: ``CheckpointError`` with code `notFinite` at once, for a state that must not be saved. The error of the
-    ///   save before, ``FileError``, ``HDF5Error`` or ``CheckpointError``; this checkpoint is then not begun, older ones
-    ///   are untouched, and the next call tries again.
+    /// - Throws: ``CheckpointError`` with code `notFinite` at once, for a state that must not be saved: that one is not
+    ///   begun. Otherwise the error of the save before, ``FileError``, ``HDF5Error`` or ``CheckpointError``: this
+    ///   checkpoint is begun all the same, and older ones are untouched.
     public func save(_ checkpoint: Checkpoint) throws {
         try checkpoint.requireFinite()
         condition.lock()
         defer { condition.unlock() }
-        try waitForIdle()
+        let before = Result { try waitForIdle() }
+        begin(checkpoint)
+        try before.get()
+    }
+
+    private func begin(_ checkpoint: Checkpoint) {
         saving = true
         let thread = Thread { [self] in
             do {

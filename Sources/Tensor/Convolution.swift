@@ -1,14 +1,14 @@
 import Synchronization
 
 /// The directions in which a convolution is computed.
-enum ConvolutionDirection: Hashable {
+package enum ConvolutionDirection: Hashable {
     case forward
     case sourceGradient
     case weightsGradient
 }
 
 /// Everything that decides how a convolution is computed.
-struct ConvolutionShape: Hashable {
+package struct ConvolutionShape: Hashable {
     /// (N, C, H, W).
     let source: [Int]
     /// (out, C, kernel height, kernel width).
@@ -16,6 +16,17 @@ struct ConvolutionShape: Hashable {
     let stride: Int
     let padding: Padding
     let hasBias: Bool
+
+    /// Describes a convolution.
+    package init(source: [Int], weights: [Int], stride: Int, padding: Padding, hasBias: Bool) {
+        (self.source, self.weights, self.stride) = (source, weights, stride)
+        (self.padding, self.hasBias) = (padding, hasBias)
+    }
+
+    /// oneDNN's name of the implementation that computes one direction, such as `jit_wino_4x3:avx512_core`.
+    package func implementation(_ direction: ConvolutionDirection) -> String {
+        CompiledConvolution.of(self, direction).primitive.implementation
+    }
 
     /// (N, out, H', W') with H' = floor((H + top + bottom - kernel height) / stride) + 1.
     var result: [Int] {
@@ -26,14 +37,16 @@ struct ConvolutionShape: Hashable {
         ]
     }
 
-    /// The rule, version 1: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of stride 1 between channels in
-    /// multiples of 16 and results of at least 8x8 pixels; direct convolution otherwise.
+    /// The rule: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of stride 1 between channels in multiples of 16, when
+    /// the lane's results have enough tiles of 4x4 pixels to pay for the transformation of the weights; direct convolution
+    /// otherwise.
     ///
-    /// Measured: below 8x8 the tiles do not pay. Raise ``NumericsProfile/currentRules`` with every change: it changes
-    /// results.
-    var prefersWinograd: Bool {
-        Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1
-            && source[1] % 16 == 0 && weights[0] % 16 == 0 && result[2] >= 8 && result[3] >= 8
+    /// Measured on 32 to 256 channels, 4x4 to 32x32 pixels and 1 to 16 images: Winograd wins from 48 tiles on, and from 32
+    /// for the gradient of the weights. Raise ``NumericsProfile/currentRules`` with every change: it changes results.
+    func prefersWinograd(_ direction: ConvolutionDirection) -> Bool {
+        let tiles = result[0] * ((result[2] + 3) / 4) * ((result[3] + 3) / 4)
+        return Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1
+            && source[1] % 16 == 0 && weights[0] % 16 == 0 && tiles >= (direction == .weightsGradient ? 32 : 48)
     }
 
     /// Channel blocks of the source: oneDNN's first-layer kernels read up to three plain channels; everything else
@@ -77,7 +90,9 @@ final class CompiledConvolution: Sendable {
     }
 
     private init(_ shape: ConvolutionShape, _ direction: ConvolutionDirection) {
-        let winograd = shape.prefersWinograd ? OneDNN.convolution(direction, of: shape, algorithm: .winograd) : nil
+        let winograd =
+            shape.prefersWinograd(direction)
+            ? OneDNN.convolution(direction, of: shape, algorithm: .winograd) : nil
         guard let primitive = winograd ?? OneDNN.convolution(direction, of: shape, algorithm: .direct) else {
             fatalError("oneDNN has no \(direction) of \(shape)")
         }

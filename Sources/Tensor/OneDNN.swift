@@ -34,6 +34,12 @@ enum OneDNN {
         fatalError("oneDNN: \(call) failed: \(name) \(shape())")
     }
 
+    /// Keeps OpenMP to one thread on the calling thread, for which alone OpenMP remembers it: with more, sums would be
+    /// added in another order. Costs one write; called wherever oneDNN asks how many threads there are.
+    private static func useOneThread() {
+        omp_set_num_threads(1)
+    }
+
     // MARK: Memory
 
     /// How an array lies in memory, as oneDNN describes it.
@@ -164,6 +170,7 @@ enum OneDNN {
         }
 
         private func executeNow(_ arrays: [(Int32, MemoryDescriptor, UnsafeMutablePointer<Float>)]) {
+            useOneThread()
             let arguments = arrays.map { argument, memory, elements in
                 dnnl_exec_arg_t(arg: argument, memory: Primitive.wrap(elements, memory, name))
             }
@@ -225,6 +232,7 @@ enum OneDNN {
         /// - Parameter adds: Whether to add to the target instead of writing it.
         init(from source: MemoryDescriptor, to target: MemoryDescriptor, adds: Bool = false) {
             (self.source, self.target) = (source, target)
+            useOneThread()
             primitive = withAttributes(adds: adds) { attributes in
                 var (from, to) = (source.raw, target.raw)
                 var created: dnnl_primitive_desc_t?
@@ -253,6 +261,7 @@ enum OneDNN {
     static func convolution(
         _ direction: ConvolutionDirection, of shape: ConvolutionShape, algorithm: ConvolutionAlgorithm
     ) -> Primitive? {
+        useOneThread()
         let kind = algorithm == .winograd ? dnnl_convolution_winograd : dnnl_convolution_direct
         let block = Layout.blockSize
         var source = MemoryDescriptor.images(shape.source, block: shape.sourceBlock(direction)).raw
@@ -309,6 +318,7 @@ enum OneDNN {
     static func multiply(_ a: Matrix, _ b: Matrix, into result: Matrix, adds: Bool = false) {
         let (inner, other) = (a.isTransposed ? a.rows : a.columns, b.isTransposed ? b.columns : b.rows)
         precondition(inner == other, "matrix product of inner extents \(inner) and \(other)")
+        useOneThread()
         let (no, yes) = (CChar(UInt8(ascii: "N")), CChar(UInt8(ascii: "T")))
         let status = dnnl_sgemm(
             a.isTransposed ? yes : no, b.isTransposed ? yes : no, Int64(result.rows), Int64(result.columns),

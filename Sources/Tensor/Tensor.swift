@@ -28,18 +28,6 @@ public struct Tensor {
         node = nil
     }
 
-    /// The same memory with another shape and no gradient.
-    ///
-    /// - Precondition: Both shapes are plain and have the same count.
-    init(reshaping other: Tensor, to shape: [Int]) {
-        precondition(shape.reduce(1, *) == other.count, "shape \(other.shape) cannot be read as \(shape)")
-        precondition(
-            other.layout == .plain && Layout(shape: shape) == .plain, "only plain tensors can be read in another shape")
-        self.shape = shape
-        storage = other.storage
-        node = nil
-    }
-
     /// The same tensor with another place for its gradient.
     init(_ other: Tensor, node: GradientNode?) {
         shape = other.shape
@@ -64,9 +52,6 @@ public struct Tensor {
 
     /// Number of scalars.
     public var count: Int { shape.reduce(1, *) }
-
-    /// The same values outside any tape: no gradient flows through the result.
-    public var detached: Tensor { Tensor(self, node: nil) }
 
     var layout: Layout { Layout(shape: shape) }
 

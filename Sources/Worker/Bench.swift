@@ -100,7 +100,9 @@ struct Bench {
     }
 
     private func randomImages(count: Int, item: Int) -> Tensor {
-        let shape = [count, network.configuration.inChannels, network.configuration.height, network.configuration.width]
+        let shape = [
+            count, network.configuration.inChannels, network.configuration.height, network.configuration.width,
+        ]
         let source = RandomSource(seed: 0, purpose: .testing)
         return Tensor(source.normal(count: shape.reduce(1, *), step: 0, item: item), shape: shape)
     }

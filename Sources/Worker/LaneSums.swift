@@ -12,17 +12,25 @@ extension FloatRegion {
 ///
 /// Every lane's backward pass writes into the model's one gradient vector. The last lane's stays there; an earlier one
 /// is added to a sum that waits for it, or copied to a vector of its own.
-final class LaneSums {
+package final class LaneSums {
     private final class Pool {
         let home: FloatBuffer
         var free: [FloatBuffer] = []
+        var made = 0
+        var copies = 0
 
         init(home: FloatBuffer) { self.home = home }
 
         func take(copyOf buffer: FloatBuffer) -> FloatBuffer {
-            let copy = free.popLast() ?? FloatBuffer(count: buffer.count)
+            copies += 1
+            let copy = free.popLast() ?? make(count: buffer.count)
             copy.copy(from: buffer, range: 0..<buffer.count)
             return copy
+        }
+
+        private func make(count: Int) -> FloatBuffer {
+            made += 1
+            return FloatBuffer(count: count)
         }
 
         func giveBack(_ buffer: FloatBuffer) {
@@ -34,7 +42,7 @@ final class LaneSums {
     private var accumulator: LaneAccumulator<FloatBuffer>
 
     /// - Parameter gradients: The vector into which backward passes write.
-    init(plan: ReductionPlan, rank: Int, gradients: FloatBuffer) {
+    package init(plan: ReductionPlan, rank: Int, gradients: FloatBuffer) {
         let pool = Pool(home: gradients)
         self.pool = pool
         accumulator = LaneAccumulator(
@@ -42,8 +50,14 @@ final class LaneSums {
             recycle: pool.giveBack)
     }
 
+    /// Vectors made beside the model's gradient vector; they are used again and again.
+    package var vectorsMade: Int { pool.made }
+
+    /// Whole vectors copied so far.
+    package var copiesMade: Int { pool.copies }
+
     /// Takes the gradient of the next lane from the model's gradient vector.
-    func append() {
+    package func append() {
         if accumulator.nextLane == accumulator.lanes.upperBound - 1 {
             accumulator.append(pool.home)
         } else {
@@ -52,7 +66,7 @@ final class LaneSums {
     }
 
     /// Lends the sums of the rank's complete subtrees; their vectors are free again when `body` returns.
-    func finish<Result>(_ body: ([FloatBuffer]) throws -> Result) rethrows -> Result {
+    package func finish<Result>(_ body: ([FloatBuffer]) throws -> Result) rethrows -> Result {
         let sums = accumulator.finish().map(\.buffer)
         defer { sums.forEach(pool.giveBack) }
         return try body(sums)

@@ -7,95 +7,144 @@ import Tensor
 ///
 /// The group's first rank reads and writes files; the shards of the moments and of the moving average travel to and from
 /// it. Writing goes on in the background, from a copy.
-final class ModelArchive {
+package final class ModelArchive {
     private let session: Session
     private let model: TrainedModel
     private let trainer: Trainer
+    private let group: any Communicator
     private let writer: CheckpointWriter?
     private let entries: [Checkpoint.Entry]
 
-    init(session: Session, model: TrainedModel, trainer: Trainer) {
+    /// The archive of a model in training.
+    package init(session: Session, model: TrainedModel, trainer: Trainer) {
         self.session = session
         self.model = model
         self.trainer = trainer
-        writer = trainer.group.rank == 0 ? CheckpointWriter(store: session.store, keeping: session.job.checkpoint.keep) : nil
-        entries = trainer.parameters.entries.map {
-            Checkpoint.Entry(name: $0.name, shape: $0.shape, offset: $0.offset, count: $0.count)
-        }
+        group = trainer.group
+        writer = group.rank == 0 ? CheckpointWriter(store: session.store, keeping: session.job.checkpoint.keep) : nil
+        entries = trainer.parameters.checkpointEntries
     }
 
     private var shards: Shards { trainer.plan.shards }
 
+    // MARK: Reading
+
     /// Loads the newest valid checkpoint into the model. Collective.
     ///
     /// - Returns: The number of updates it holds; 0 if there is none.
-    func restore() throws -> Int {
+    package func restore() throws -> Int {
         var found: Checkpoint?
-        let step = try trainer.group.onRoot {
-            found = try session.newestCheckpoint(of: model, entries: entries)
+        let step = try group.onRoot {
+            let search = try session.newestCheckpoint(of: model, entries: entries)
+            found = search.checkpoint
+            if let found {
+                session.note(
+                    .resumed,
+                    [
+                        "model": .string(model.name), "step": .integer(found.step),
+                        "steps_lost": .integer(search.stepsLost),
+                    ])
+            }
             return found?.step ?? 0
         }
         guard step > 0 else { return 0 }
-        let padding = [Float](repeating: 0, count: shards.count - trainer.parameters.count)
-        let exchange = try trainer.group.makeExchange(for: "restore \(model.name)")
         let optimizer = trainer.optimizer
-        var sent: [FloatRegion] = []
-        for (vector, shard) in [
-            (found?.ema, optimizer.movingAverage), (found?.firstMoment, optimizer.firstMoment),
-            (found?.secondMoment, optimizer.secondMoment),
-        ] {
-            guard let vector else {
-                _ = try exchange.receive(into: FloatRegion(shard), from: 0)
-                continue
-            }
-            let whole = FloatRegion(vector + padding)
-            FloatRegion(shard).copy(from: whole[optimizer.shard])
-            for peer in 1..<max(1, trainer.group.size) where !shards[peer].isEmpty {
-                _ = try exchange.send(whole[shards[peer]], to: peer)
-            }
-            sent.append(whole)
-        }
-        try exchange.wait()
+        try scatter(found?.ema, into: optimizer.movingAverage)
+        try scatter(found?.firstMoment, into: optimizer.firstMoment)
+        try scatter(found?.secondMoment, into: optimizer.secondMoment)
         if let found { trainer.parameters.values.copy(from: found.weights) }
-        try trainer.group.broadcast(shards, in: FloatRegion(trainer.parameters.values))
+        try group.broadcast(shards, in: FloatRegion(trainer.parameters.values))
         trainer.parameters.valuesChanged()
         return step
     }
 
-    /// Gathers the state on the first rank and begins to write it. Collective.
+    /// Deals the root's vector out to everybody's shards. Collective.
     ///
-    /// A checkpoint that cannot be written does not stop training: the old ones stay, and the event log says so.
-    func save(step: Int) throws {
-        let count = trainer.parameters.count
-        let optimizer = trainer.optimizer
-        let exchange = try trainer.group.makeExchange(for: "save \(model.name)")
-        var gathered: [[Float]] = []
-        for shard in [optimizer.movingAverage, optimizer.firstMoment, optimizer.secondMoment] {
-            guard trainer.group.rank == 0 else {
-                if shard.count > 0 { _ = try exchange.send(FloatRegion(shard), to: 0) }
-                continue
+    /// - Parameter vector: On the group's first rank the whole vector, without padding.
+    private func scatter(_ vector: [Float]?, into shard: FloatBuffer) throws {
+        let exchange = try group.makeExchange(for: "restore \(model.name)")
+        if let vector {
+            let whole = FloatBuffer(count: shards.count)
+            whole.copy(from: vector)
+            for peer in 1..<max(1, group.size) where !shards[peer].isEmpty {
+                _ = try exchange.send(FloatRegion(whole)[shards[peer]], to: peer)
             }
-            let whole = FloatRegion(zeros: shards.count)
-            whole[optimizer.shard].copy(from: FloatRegion(shard))
-            for peer in 1..<max(1, trainer.group.size) where !shards[peer].isEmpty {
-                _ = try exchange.receive(into: whole[shards[peer]], from: peer)
-            }
-            try exchange.wait()
-            gathered.append(Array(whole.scalars[..<count]))
+            shard.copy(from: whole, range: shards[0], at: 0)
+        } else if shard.count > 0 {
+            _ = try exchange.receive(into: FloatRegion(shard), from: 0)
         }
         try exchange.wait()
-        guard let writer else { return }
-        let checkpoint = Checkpoint(
-            model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, ledger: "{}",
-            entries: entries, weights: trainer.parameters.values[0..<count], ema: gathered[0],
-            firstMoment: gathered[1], secondMoment: gathered[2])
-        session.tolerate("checkpoint") { try writer.save(checkpoint) }
+    }
+
+    // MARK: Writing
+
+    /// Gathers the state on the first rank and begins to write it. Collective.
+    ///
+    /// An earlier checkpoint that could not be written does not stop training: the old ones stay, and the event log says
+    /// so.
+    ///
+    /// - Throws: On every rank, when the state holds a number that is not finite: it is never saved.
+    package func save(step: Int) throws {
+        // At most one copy of the state waits to be written.
+        session.tolerate("checkpoint of \(model.name)") { try writer?.finish() }
+        noteSaved()
+        let optimizer = trainer.optimizer
+        let whole = group.rank == 0 ? FloatBuffer(count: shards.count) : nil
+        let average = try gather(optimizer.movingAverage, in: whole)
+        let firstMoment = try gather(optimizer.firstMoment, in: whole)
+        let secondMoment = try gather(optimizer.secondMoment, in: whole)
+        try group.onRoot {
+            try writer?.save(
+                Checkpoint(
+                    model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash,
+                    entries: entries, weights: trainer.parameters.values[0..<trainer.parameters.count], ema: average,
+                    firstMoment: firstMoment, secondMoment: secondMoment))
+        }
+    }
+
+    /// Collects everybody's shards on the first rank. Collective.
+    ///
+    /// - Parameter whole: On the first rank memory for the padded vector.
+    /// - Returns: On the first rank the vector without padding, elsewhere nothing.
+    private func gather(_ shard: FloatBuffer, in whole: FloatBuffer?) throws -> [Float] {
+        let exchange = try group.makeExchange(for: "save \(model.name)")
+        if let whole {
+            for peer in 1..<max(1, group.size) where !shards[peer].isEmpty {
+                _ = try exchange.receive(into: FloatRegion(whole)[shards[peer]], from: peer)
+            }
+            whole.copy(from: shard, range: 0..<shard.count, at: 0)
+        } else if shard.count > 0 {
+            _ = try exchange.send(FloatRegion(shard), to: 0)
+        }
+        try exchange.wait()
+        return whole?[0..<trainer.parameters.count] ?? []
+    }
+
+    /// Notes the checkpoints that have been written and verified since the last call. No collective.
+    package func noteSaved() {
+        for manifest in writer?.takeSaved() ?? [] {
+            session.note(
+                .checkpoint,
+                [
+                    "model": .string(manifest.model), "step": .integer(manifest.step), "bytes": .integer(manifest.size),
+                    "sha256": .string(manifest.sha256),
+                ])
+        }
     }
 
     /// Waits until the last checkpoint is written. Collective.
     ///
     /// - Throws: On every rank, when the model's last state could not be saved.
-    func finish() throws {
-        try trainer.group.onRoot { try writer?.finish() }
+    package func finish() throws {
+        try group.onRoot {
+            defer { noteSaved() }
+            do {
+                try writer?.finish()
+            } catch {
+                session.note(
+                    .writeFailed, ["what": .string("checkpoint of \(model.name)"), "reason": .string("\(error)")])
+                throw error
+            }
+        }
     }
 }

@@ -2,55 +2,100 @@ import Checkpoints
 import Communication
 import Datasets
 import Diffusion
+import Foundation
 import Jobs
 import Tensor
 
 /// What all phases of a run work with: the ranks, the directory, the job, the data, the logs.
-final class Session {
-    let world: any Communicator
-    let directory: RunDirectory
-    let job: Job
+package final class Session {
+    /// What a session is opened for.
+    package enum Purpose {
+        /// To train: heartbeats and events are written.
+        case training
+        /// To use what was trained: nothing of the run is touched, which may be training at the same time.
+        case reading
+    }
+
+    /// All ranks.
+    package let world: any Communicator
+    /// The run.
+    package let directory: RunDirectory
+    /// The job as resolved.
+    package let job: Job
     let store: CheckpointStore
-    let events: EventLog
     let catalogue: Catalogue
-    let network: UNetConfiguration
+    /// The network that the job trains.
+    package let network: UNetConfiguration
     let diffusion: GaussianDiffusion
+    /// Whether somebody asked this rank to stop.
+    let isStopRequested: () -> Bool
+    private let events: EventLog?
+    private let purpose: Purpose
 
     /// Opens a prepared run on all ranks. Collective.
     ///
     /// Every rank reads the data; their hash must be the same on all, and so must the numerics profile.
-    init(world: any Communicator, directory: RunDirectory) throws {
+    ///
+    /// - Parameters:
+    ///   - world: All ranks.
+    ///   - directory: The run.
+    ///   - purpose: What it is opened for.
+    ///   - isStopRequested: Whether somebody asked this rank to stop; asked once a step.
+    /// - Throws: `DiptychFailure`, or an error of the modules below, on the first rank that has it, and `peerFailed` on
+    ///   the others.
+    package init(
+        world: any Communicator, directory: RunDirectory, purpose: Purpose = .training,
+        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
+    ) throws {
         self.world = world
         self.directory = directory
-        job = try world.onEveryRank("reading the job") { try directory.readJob() }
+        self.purpose = purpose
+        self.isStopRequested = isStopRequested
+        let job = try world.together("reading the job") { try directory.readJob() }
         try world.requireAgreement(on: job.hash, named: "the job's hash")
+        self.job = job
         store = CheckpointStore(
             directory: directory.checkpoints, storage: .compressed(level: job.checkpoint.compressionLevel))
         let rank = world.rank
-        events = try world.onEveryRank("opening the event log") {
-            try EventLog(path: directory.events, rank: rank)
+        events = try world.together("opening the event log") {
+            purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil
         }
-        try Session.compareProfiles(world)
-        let source = job.source
-        catalogue = try world.onEveryRank("reading the images") { try Catalogue.load(source) }
+        let profile = NumericsProfile.current()
+        try Session.compare(profile, world)
+        (catalogue, network) = try world.together("reading the images") {
+            let catalogue = try Catalogue.load(job.source)
+            let network = job.network(of: catalogue)
+            try network.validate()
+            return (catalogue, network)
+        }
         try world.requireAgreement(on: catalogue.hash.description, named: "the hash of the images")
-        network = job.network(of: catalogue)
-        try network.validate()
         diffusion = job.gaussianDiffusion
+        note(
+            .started,
+            [
+                "process": .integer(Int(ProcessInfo.processInfo.processIdentifier)), "ranks": .integer(world.size),
+                "numerics": profile.json,
+            ])
     }
 
     /// Ranks that would compute other bits than rank 0 are named, with what differs.
-    private static func compareProfiles(_ world: any Communicator) throws {
-        let profiles = try world.allGather(NumericsProfile.current())
-        for (rank, profile) in profiles.enumerated() {
-            let differences = profile.differences(from: profiles[0])
+    private static func compare(_ profile: NumericsProfile, _ world: any Communicator) throws {
+        let profiles = try world.allGather(profile)
+        for (rank, other) in profiles.enumerated() {
+            let differences = other.differences(from: profiles[0])
             guard differences.isEmpty else {
-                throw DiptychFailure(
+                let failure = DiptychFailure(
                     .usage,
                     "rank \(rank) would not compute the same bits as rank 0: \(differences.joined(separator: "; ")). "
                         + "Run on nodes of one kind, with the same libraries")
+                throw world.shared(failure, "comparing the machines")
             }
         }
+    }
+
+    /// Adds a line to the event log, if this session keeps one.
+    func note(_ kind: EventLog.Kind, _ fields: KeyValuePairs<String, JSONValue> = [:]) {
+        events?.append(kind, fields)
     }
 
     /// Runs something whose failure must not end a training run, such as a log on a full disk; the event log keeps it.
@@ -58,8 +103,18 @@ final class Session {
         do {
             try body()
         } catch {
-            events.append(.writeFailed, ["what": .string(what), "reason": .string("\(error)")])
+            note(.writeFailed, ["what": .string(what), "reason": .string("\(error)")])
         }
+    }
+}
+
+// MARK: Signs of life
+
+extension Session {
+    /// Notes the beginning or the end of a phase on this rank.
+    func announce(_ kind: EventLog.Kind, _ phase: Phase) {
+        if kind == .phaseBegan { beat(phase: phase) }
+        note(kind, ["phase": .string(phase.rawValue)])
     }
 
     /// This rank's sign of life.
@@ -74,31 +129,55 @@ final class Session {
         phase: Phase, model: String = "", step: Int = 0, total: Int = 0, loss: Double? = nil,
         imagesPerSecond: Double = 0
     ) {
+        guard purpose == .training else { return }
         Heartbeat(
             rank: world.rank, phase: phase, model: model, step: step, totalSteps: total, loss: loss,
             imagesPerSecond: imagesPerSecond
         ).write(to: directory)
     }
 
-    /// The newest valid checkpoint of a model; those passed over are noted in the event log. Called on one rank.
+    /// Returns when every rank has called it. Collective.
     ///
-    /// - Parameter entries: The parameters that it must have.
-    /// - Throws: Also when there are checkpoints, but none that is valid: a run does not silently begin anew.
-    func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]? = nil) throws -> Checkpoint? {
-        let search = try store.newest(model: model.name, jobHash: job.hash, entries: entries)
-        for skipped in search.skipped {
-            events.append(
-                .checkpointSkipped, ["path": .string(skipped.path), "reason": .string(skipped.reason)])
+    /// A rank may wait here for hours, until another group has trained its models. So it sleeps between looks, instead of
+    /// keeping a core busy within MPI, and gives signs of life.
+    package func meet(after phase: Phase) throws {
+        let exchange = try world.makeExchange(for: "meeting after \(phase.rawValue)")
+        let token = FloatRegion(zeros: 1)
+        let tokens = FloatRegion(zeros: world.size)
+        let others = 1..<max(1, world.size)
+        if world.rank == 0 {
+            for peer in others { _ = try exchange.receive(into: tokens[peer..<peer + 1], from: peer) }
+            try wait(exchange, phase)
+            for peer in others { _ = try exchange.send(token, to: peer) }
+        } else {
+            _ = try exchange.send(token, to: 0)
+            _ = try exchange.receive(into: tokens[0..<1], from: 0)
         }
-        if search.checkpoint == nil, let first = search.skipped.first {
-            throw DiptychFailure(
-                .badData,
-                "no checkpoint of \(model.name) can be used; the newest: \(first.reason). Put a good copy back, or remove "
-                    + "\(directory.checkpoints(of: model.name)) to train \(model.name) from its first step")
+        try wait(exchange, phase)
+    }
+
+    private func wait(_ exchange: any FloatExchange, _ phase: Phase) throws {
+        var lastBeat = Stopwatch()
+        try exchange.progress()
+        while exchange.pending > 0 {
+            usleep(5000)
+            try exchange.progress()
+            if lastBeat.seconds > 5 {
+                beat(phase: phase)
+                lastBeat = Stopwatch()
+            }
         }
-        if let checkpoint = search.checkpoint {
-            events.append(.resumed, ["model": .string(model.name), "step": .integer(checkpoint.step)])
-        }
-        return search.checkpoint
+    }
+}
+
+extension NumericsProfile {
+    /// For the event log.
+    fileprivate var json: JSONValue {
+        [
+            "rules": .integer(rules), "kernels": .string(kernels.rawValue),
+            "onednn_instructions": .string(oneDNNInstructions), "onednn": .string(oneDNN),
+            "level_1_data_cache": .integer(level1DataCache), "level_2_cache": .integer(level2Cache),
+            "level_3_cache": .integer(level3Cache),
+        ]
     }
 }

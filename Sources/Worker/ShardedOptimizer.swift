@@ -4,13 +4,15 @@ import Tensor
 ///
 /// The shards of a group are contiguous ranges of whole blocks, in rank order (DESIGN section 5), so an update's time and
 /// memory fall with the number of ranks.
-final class ShardedOptimizer {
+package final class ShardedOptimizer {
     /// The floats of the padded parameter vector that this rank updates.
-    let shard: Range<Int>
-    /// First moments of the shard, `shard.count` floats; so are the next two.
-    let firstMoment: FloatBuffer
-    let secondMoment: FloatBuffer
-    let movingAverage: FloatBuffer
+    package let shard: Range<Int>
+    /// First moments of the shard, `shard.count` floats, as the next two.
+    package let firstMoment: FloatBuffer
+    /// Second moments.
+    package let secondMoment: FloatBuffer
+    /// The moving average of the weights.
+    package let movingAverage: FloatBuffer
     private let adam: Adam
 
     /// Starts with zero moments and an average equal to the values.

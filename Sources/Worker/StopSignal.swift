@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Whether somebody asked this rank to stop. The handler only sets a flag; the training loop looks at it between steps.
-enum StopSignal {
+package enum StopSignal {
     private static let requested = Atomic<Bool>(false)
 
     /// Makes SIGUSR1 set the flag. `diptych run` and mpirun pass every wish to stop on as SIGUSR1.
@@ -12,5 +12,5 @@ enum StopSignal {
     }
 
     /// True once the signal has arrived.
-    static var isRequested: Bool { requested.load(ordering: .relaxed) }
+    package static var isRequested: Bool { requested.load(ordering: .relaxed) }
 }

@@ -3,38 +3,57 @@ import Diffusion
 import Tensor
 
 /// What one optimizer step is told.
-struct StepSettings {
+package struct StepSettings {
     /// 0 for the first update.
-    var step: Int
-    var learningRate: Double
-    var maxGradientNorm: Double
-    var averageDecay: Double
+    package var step: Int
+    /// The learning rate of this update.
+    package var learningRate: Double
+    /// A longer gradient is scaled down to this norm.
+    package var maxGradientNorm: Double
+    /// How much of the moving average stays.
+    package var averageDecay: Double
     /// What this rank wants the group to know, combined by bitwise or (see `Trainer.StepResult.flags`).
-    var flags: UInt8 = 0
+    package var flags: UInt8
+
+    /// Gathers the settings.
+    package init(
+        step: Int, learningRate: Double, maxGradientNorm: Double, averageDecay: Double, flags: UInt8 = 0
+    ) {
+        self.step = step
+        self.learningRate = learningRate
+        self.maxGradientNorm = maxGradientNorm
+        self.averageDecay = averageDecay
+        self.flags = flags
+    }
 }
 
 /// One model in training, shared by the ranks of a group: each rank computes its lanes, and updates its shard.
 ///
 /// The bits do not depend on the number of ranks: a lane has the same shapes wherever it is computed, the gradients of
 /// lanes are added in one fixed binary tree, and norms and losses are added in block and lane order (DESIGN 3.1).
-final class Trainer {
+package final class Trainer {
     /// What a step came to, equal on every rank of the group.
-    struct StepResult {
+    package struct StepResult: Sendable {
         /// The loss of each lane, in lane order.
-        var laneLosses: [Double]
+        package var laneLosses: [Double]
         /// Mean over the lanes.
-        var loss: Double
+        package var loss: Double
         /// L2 norm of the batch's gradient, before clipping.
-        var gradientNorm: Double
-        var flags: UInt8
+        package var gradientNorm: Double
+        /// All ranks' flags.
+        package var flags: UInt8
     }
 
-    let network: UNet2D
-    let parameters: ParameterVector
-    let optimizer: ShardedOptimizer
-    let group: any Communicator
+    /// The network.
+    package let network: UNet2D
+    /// Its weights.
+    package let parameters: ParameterVector
+    /// This rank's shard of the optimizer's state.
+    package let optimizer: ShardedOptimizer
+    /// The ranks that train together.
+    package let group: any Communicator
     /// Who computes which lanes and owns which shard.
-    let plan: ReductionPlan
+    package let plan: ReductionPlan
     private let reduction: OrderedReduceScatter
     private let sums: LaneSums
 
@@ -44,7 +63,7 @@ final class Trainer {
     ///   - group: The ranks that train this model.
     ///   - laneCount: Lanes of the global batch, at least the number of ranks.
     ///   - initialize: Fills `parameters.values`, equally on every rank.
-    init(
+    package init(
         configuration: UNetConfiguration, adam: Adam, group: any Communicator, laneCount: Int,
         initialize: (ParameterVector) -> Void
     ) {
@@ -62,14 +81,16 @@ final class Trainer {
     }
 
     /// The lanes that this rank computes.
-    var lanes: Range<Int> { plan.lanes[group.rank] }
+    package var lanes: Range<Int> { plan.lanes[group.rank] }
 
     /// Computes this rank's lanes, adds the gradients of all lanes up, and updates the weights everywhere.
     ///
     /// - Parameter laneLoss: The mean loss of one lane, recorded on the tape it is given.
     /// - Throws: `TrainingError` on every rank, before anything was updated, if a lane's loss or the gradient's norm is
     ///   not a finite number.
-    func step(_ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor) throws -> StepResult {
+    package func step(
+        _ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
+    ) throws -> StepResult {
         let losses = try lanes.map { lane in try gradient(ofLane: lane, loss: laneLoss) }
         let result = try sums.finish { sums in
             let gradients = sums[0]
@@ -107,7 +128,8 @@ final class Trainer {
         let squaredNorm = reports.flatMap(\.blockSquaredNorms).reduce(0, +)
         let result = StepResult(
             laneLosses: laneLosses, loss: laneLosses.reduce(0, +) / Double(plan.tree.lanes),
-            gradientNorm: squaredNorm.squareRoot() / Double(plan.tree.lanes), flags: reports.reduce(0) { $0 | $1.flags })
+            gradientNorm: squaredNorm.squareRoot() / Double(plan.tree.lanes), flags: reports.reduce(0) { $0 | $1.flags }
+        )
         if let lane = laneLosses.firstIndex(where: { !$0.isFinite }) {
             throw TrainingError.lossNotFinite(step: step, lane: lane, loss: laneLosses[lane])
         }
@@ -142,11 +164,14 @@ private struct StepReport {
 }
 
 /// Training that cannot go on. Thrown on every rank of the group alike, before the weights were touched.
-enum TrainingError: Error, CustomStringConvertible {
+package enum TrainingError: Error, CustomStringConvertible {
+    /// The first lane whose loss is not a finite number.
     case lossNotFinite(step: Int, lane: Int, loss: Double)
+    /// The norm of the sum over lanes is not, although every lane's loss is.
     case gradientNotFinite(step: Int, norm: Double)
 
-    var description: String {
+    /// What happened, for a message that names the model.
+    package var description: String {
         switch self {
         case .lossNotFinite(let step, let lane, let loss):
             "the loss of lane \(lane) at step \(step) is \(loss)"

@@ -1,32 +1,48 @@
 import Checkpoints
 import Communication
 import Diffusion
+import Foundation
 import Jobs
 import Tensor
 
 /// One model's training: what it is called, how long, on which images, with which loss.
-struct TrainingTask {
-    let model: TrainedModel
-    let options: Job.TrainingOptions
+package struct TrainingTask {
+    /// The model.
+    package let model: TrainedModel
+    /// How it is trained.
+    package let options: Job.TrainingOptions
     /// The catalogue indices of a step's batch, the same on every rank.
-    let batch: (_ step: Int) -> [Int]
+    package let batch: (_ step: Int) -> [Int]
     /// The mean loss of one lane.
-    let laneLoss: (_ network: UNet2D, _ items: [Int], _ step: Int, _ tape: Tape) throws -> Tensor
+    package let laneLoss: (_ network: UNet2D, _ items: [Int], _ step: Int, _ tape: Tape) throws -> Tensor
+
+    /// Gathers the task.
+    package init(
+        model: TrainedModel, options: Job.TrainingOptions, batch: @escaping (_ step: Int) -> [Int],
+        laneLoss: @escaping (_ network: UNet2D, _ items: [Int], _ step: Int, _ tape: Tape) throws -> Tensor
+    ) {
+        self.model = model
+        self.options = options
+        self.batch = batch
+        self.laneLoss = laneLoss
+    }
 }
 
 /// Walks one model from its newest checkpoint to its last step, on all ranks of a group.
 ///
 /// The group's first rank writes the log of steps and the checkpoints. A wish to stop, heard by any rank, travels with
 /// the losses, so that the whole group stops after the same step.
-final class TrainingLoop {
+package final class TrainingLoop {
     /// How the loop ended.
-    struct Report: Codable {
-        var model: String
-        var isFinished: Bool
+    package struct Report: Codable, Sendable {
+        /// The model's name.
+        package var model: String
+        /// Whether the last step has been done.
+        package var isFinished: Bool
         /// Steps that this execution did.
-        var stepsDone: Int
-        var seconds: Double
-        var finalLoss: Double?
+        package var stepsDone: Int
+        /// Loss of the model's last step, if there was one.
+        package var finalLoss: Double?
     }
 
     private struct Flags {
@@ -46,7 +62,7 @@ final class TrainingLoop {
     private var lastSave = Stopwatch()
 
     /// Builds the model on every rank of the group. Collective.
-    init(session: Session, task: TrainingTask, group: any Communicator) {
+    package init(session: Session, task: TrainingTask, group: any Communicator) {
         self.session = session
         self.task = task
         self.group = group
@@ -61,18 +77,19 @@ final class TrainingLoop {
     }
 
     /// Trains to the last step, or until somebody asks to stop. Collective.
-    func run() throws -> Report {
+    package func run() throws -> Report {
         let start = try archive.restore()
         try openLog(at: start)
-        session.events.append(
+        session.note(
             .started,
             [
-                "model": .string(task.model.name), "step": .integer(start),
-                "lanes": .array(trainer.lanes.map { .integer($0) }),
+                "model": .string(task.model.name), "phase": .string(task.model.phase.rawValue),
+                "step": .integer(start), "lanes": .array(trainer.lanes.map { .integer($0) }),
             ])
         session.beat(task, step: start, loss: nil, imagesPerSecond: 0)
         lastSave = Stopwatch()
-        let clock = Stopwatch()
+        rate = RateMeter()
+        let began = Date().timeIntervalSince1970
         var step = start
         var loss: Double?
         var isStopping = false
@@ -87,11 +104,22 @@ final class TrainingLoop {
                 try save(step)
             }
         }
+        noteRate(from: start, to: step, began: began)
         try archive.finish()
-        session.events.append(.rate, ["model": .string(task.model.name), "images_per_second": .number(rate.overall)])
         return Report(
             model: task.model.name, isFinished: step == task.options.steps, stepsDone: step - start,
-            seconds: clock.seconds, finalLoss: loss ?? StepLog.last(path: session.directory.log(of: task.model.name))?.loss)
+            finalLoss: loss ?? StepLog.last(path: session.directory.log(of: task.model.name))?.loss)
+    }
+
+    /// When this rank did the model's steps, and how fast.
+    private func noteRate(from start: Int, to step: Int, began: Double) {
+        session.note(
+            .rate,
+            [
+                "model": .string(task.model.name), "first_step": .integer(start), "steps": .integer(step - start),
+                "began": .number(began), "ended": .number(Date().timeIntervalSince1970),
+                "images_per_second": .number(rate.overall),
+            ])
     }
 
     /// One optimizer step with its log line and heartbeat.
@@ -108,11 +136,14 @@ final class TrainingLoop {
                 return try task.laneLoss(trainer.network, mine, step, tape)
             }
         } catch let error as TrainingError {
-            throw DiptychFailure(
-                .badData,
-                "\(task.model.name) cannot go on: \(error). The last good checkpoint stays. Try a smaller "
-                    + "learning_rate or a longer warmup_steps, and look for images that are not as expected")
+            throw group.shared(
+                DiptychFailure(
+                    .badData,
+                    "\(task.model.name) cannot go on: \(error). The last good checkpoint stays. Try a smaller "
+                        + "learning_rate or a longer warmup_steps, and look for images that are not as expected"),
+                "step \(step) of \(task.model.name)")
         }
+        archive.noteSaved()
         rate.count(images: options.batch)
         if group.rank == 0 {
             let record = StepRecord(
@@ -126,7 +157,7 @@ final class TrainingLoop {
     private func flags() -> UInt8 {
         let minutes = session.job.checkpoint.everyMinutes
         let isDue = group.rank == 0 && minutes > 0 && lastSave.seconds > 60 * minutes
-        return (StopSignal.isRequested ? Flags.stop : 0) | (isDue ? Flags.checkpoint : 0)
+        return (session.isStopRequested() ? Flags.stop : 0) | (isDue ? Flags.checkpoint : 0)
     }
 
     private func save(_ step: Int) throws {

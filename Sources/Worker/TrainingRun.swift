@@ -6,11 +6,17 @@ import Jobs
 import Tensor
 
 /// Walks a run through its phases on all ranks and tells how it ended.
-struct TrainingRun {
-    let session: Session
+package struct TrainingRun {
+    private let session: Session
+
+    /// The walk of one session.
+    package init(session: Session) {
+        self.session = session
+    }
 
     /// The phases, in order, each from where its checkpoints stand. Collective.
-    func walk() throws -> Outcome {
+    package func walk() throws -> Outcome {
+        try session.requireSpace()
         var outcome = Outcome(exit: .stopped)
         let clock = Stopwatch()
         session.beat(phase: .split)
@@ -63,7 +69,7 @@ struct TrainingRun {
 
     /// Between phases: whether any rank heard a wish to stop.
     private func stopsHere(_ outcome: inout Outcome) throws -> Bool {
-        guard try session.world.anyTrue(StopSignal.isRequested) else { return false }
+        guard try session.world.anyTrue(session.isStopRequested()) else { return false }
         outcome = stopped(outcome)
         return true
     }
@@ -77,30 +83,14 @@ struct TrainingRun {
 }
 
 extension Session {
-    /// Notes the beginning or the end of a phase on this rank.
-    func announce(_ kind: EventLog.Kind, _ phase: Phase) {
-        if kind == .phaseBegan { beat(phase: phase) }
-        events.append(kind, ["phase": .string(phase.rawValue)])
-    }
-
     /// The grid at the run's end: from the release.
     func finalSamples() -> SampleRequest {
         let sample = job.sample
         return SampleRequest(
             model: job.releaseName, count: sample.count,
-            configuration: SamplingConfiguration(sample.sampler.sampler(eta: sample.eta), steps: sample.steps), weights: .ema, batch: sample.batch,
+            configuration: SamplingConfiguration(sample.sampler.sampler(eta: sample.eta), steps: sample.steps),
+            weights: .ema, batch: sample.batch,
             folder: directory.samples)
-    }
-}
-
-extension Session {
-    /// Adds the hashes of every model's newest weights. Called on one rank.
-    func addHashes(to outcome: inout Outcome) throws {
-        for model in job.models {
-            guard let manifest = try store.newestManifest(model: model.name) else { continue }
-            outcome.weightsSHA256[model.name] = manifest.weightsHash
-            outcome.emaSHA256[model.name] = manifest.emaHash
-        }
     }
 }
 

@@ -6,6 +6,7 @@ import Jobs
 
 /// The program `diptych-worker`: what mpirun and srun start on every rank.
 public struct WorkerCommand: ParsableCommand {
+    /// The name, the help and the subcommands.
     public static let configuration = CommandConfiguration(
         commandName: "diptych-worker",
         abstract: "One MPI rank of a Diptych run; usually started by `diptych run`.",
@@ -15,6 +16,7 @@ public struct WorkerCommand: ParsableCommand {
             """,
         subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self], defaultSubcommand: ByHand.self)
 
+    /// For ArgumentParser, which fills in the values.
     public init() {}
 
     /// Runs the program with this process's arguments and ends with its exit code.
@@ -36,15 +38,21 @@ public struct WorkerCommand: ParsableCommand {
 
         func run() throws {
             let directory = Box<RunDirectory>()
+            // Holds the run's lock until this process ends.
+            let preparation = Box<RunPreparation>()
             let process = WorkerProcess(isSupervised: false)
             let code = process.run(directory: { directory.value }) { world in
                 let path = try world.onRoot {
                     let job = try Job.load(path: self.job, overrides: set)
-                    return try RunPreparation.open(job: job, run: self.directory, extend: extend).directory.path
+                    let prepared = try RunPreparation.open(job: job, run: self.directory, extend: extend)
+                    Outcome.remove(from: prepared.directory)
+                    preparation.value = prepared
+                    return prepared.directory.path
                 }
                 directory.value = RunDirectory(path)
                 return try train(RunDirectory(path), on: world)
             }
+            withExtendedLifetime(preparation) {}
             throw ArgumentParser.ExitCode(code)
         }
     }
@@ -77,14 +85,23 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "ema or raw.") var weights = WeightKind.ema
         @Option(help: "The folder that receives the grid and the array.") var out: String
 
+        func validate() throws {
+            guard count > 0, steps > 0, (0...1).contains(eta) else {
+                throw ValidationError("count and steps must be positive, and eta in 0...1")
+            }
+        }
+
         func run() throws {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
-                let session = try Session(world: world, directory: RunDirectory(directory))
+                let session = try Session(
+                    world: world, directory: RunDirectory(directory), purpose: .reading)
                 let configuration = SamplingConfiguration(sampler.sampler(eta: eta), steps: steps)
                 let request = SampleRequest(
                     model: model, count: count, configuration: configuration, weights: weights,
                     batch: session.job.sample.batch, folder: absolutePath(out))
-                return try session.sample(request) == nil ? .stopped : .done
+                guard let grid = try session.sample(request) else { return .stopped }
+                try world.onRoot { print(JSONValue.object([.init("grid", .string(grid))]).text) }
+                return .done
             }
             throw ArgumentParser.ExitCode(code)
         }
@@ -103,7 +120,8 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
         func validate() throws {
-            guard batch > 0, steps > 0, warmup >= 0, batch % (imagesPerLane ?? batch) == 0 else {
+            let lane = imagesPerLane ?? batch
+            guard batch > 0, steps > 0, warmup >= 0, lane > 0, batch % lane == 0 else {
                 throw ValidationError("batch and steps must be positive, and images-per-lane must divide the batch")
             }
         }
@@ -137,7 +155,7 @@ private func train(_ directory: RunDirectory, on world: any Communicator) throws
     var outcome = try TrainingRun(session: session).walk()
     try world.onRoot {
         try session.addHashes(to: &outcome)
-        session.events.append(outcome.exit == .done ? .finished : .stopped)
+        session.note(outcome.exit == .done ? .finished : .stopped)
         try outcome.write(to: directory)
     }
     return outcome.exit

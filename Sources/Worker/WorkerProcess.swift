@@ -32,13 +32,18 @@ struct WorkerProcess {
             try world.finalize()
             return isSupervised ? 0 : code.rawValue
         } catch {
-            return end(world, with: DiptychFailure(error), directory: directory())
+            return end(world, with: error, directory: directory())
         }
     }
 
+    /// Seconds in which the rank that failed first ends the job; far more than it takes.
+    private static let patience: UInt32 = 20
+
     /// A rank that fails says what, where and which rank, leaves the outcome, and takes the job down.
-    private func end(_ world: MPICommunicator, with failure: DiptychFailure, directory: RunDirectory?) -> Int32 {
-        // The rank that failed first knows best; others fail because of it and find its outcome.
+    private func end(_ world: MPICommunicator, with error: any Error, directory: RunDirectory?) -> Int32 {
+        // A rank that fails because of another leaves the word to that one, whose abort ends this process, too.
+        if (error as? CommunicationError)?.isEcho == true { sleep(WorkerProcess.patience) }
+        let failure = DiptychFailure(error)
         if let directory, Outcome.read(from: directory) == nil {
             try? Outcome(exit: failure.code, message: failure.message).write(to: directory)
         }

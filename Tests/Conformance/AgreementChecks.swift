@@ -40,7 +40,8 @@ let agreementChecks: [ConformanceCheck] = [
     },
     ConformanceCheck("only the root gets what is gathered on it") { communicator in
         for root in 0..<communicator.size {
-            let values = try communicator.gatherOnRoot(Finding(name: "rank", loss: Double(communicator.rank)), root: root)
+            let values = try communicator.gatherOnRoot(
+                Finding(name: "rank", loss: Double(communicator.rank)), root: root)
             let all = (0..<communicator.size).map { Finding(name: "rank", loss: Double($0)) }
             try expectEqual(values, communicator.rank == root ? all : nil, "gathered on \(root)")
         }
@@ -67,6 +68,7 @@ let agreementChecks: [ConformanceCheck] = [
         } catch is Planned {
             try expectEqual(communicator.rank, root, "rank with the root's own error")
         } catch let error as CommunicationError {
+            try expect(communicator.rank != root, "the root lost its own error")
             try expectEqual(error.code, .peerFailed(rank: root), "code")
             try expect(error.reason.contains("planned failure"), "the reason got lost: \(error)")
         }
@@ -88,6 +90,7 @@ let agreementChecks: [ConformanceCheck] = [
         } catch is Planned {
             try expectEqual(communicator.rank, last, "rank with the error")
         } catch let error as CommunicationError {
+            try expect(communicator.rank != last, "the failing rank lost its own error")
             try expectEqual(error.code, .peerFailed(rank: last), "code")
             try expect(error.description.contains("reading"), "the operation got lost: \(error)")
         }

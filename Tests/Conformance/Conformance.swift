@@ -15,6 +15,7 @@ public struct ConformanceCheck: Sendable, CustomStringConvertible {
         self.run = run
     }
 
+    /// The claim.
     public var description: String { name }
 
     /// All checks, in the order in which they are run.

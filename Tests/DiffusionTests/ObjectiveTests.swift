@@ -8,6 +8,7 @@ import Testing
     private static let address = TrainingAddress(seed: 7, model: 1, step: 12)
 
     private static func network(dropout: Double = 0, seed: UInt64 = 3) -> (UNet2D, ParameterVector) {
+        Threads.useOne()
         let network = UNet2D(
             UNetConfiguration(
                 height: 8, width: 8, inChannels: 1, outChannels: 1, channels: [16, 32], layersPerBlock: 1,

@@ -91,6 +91,32 @@ import Testing
         #expect(image(seed: 1, set: 0) != image(seed: 1, set: 1))
     }
 
+    @Test func everyStepAddsFreshStandardNormalNoise() {
+        let diffusion = GaussianDiffusion(schedule: NoiseSchedule(.linear), prediction: .sample)
+        let configuration = SamplingConfiguration(.ddpm(variance: .fixedLarge), steps: 4)
+        let denoiser = RecordingDenoiser()
+        _ = sample(
+            SampleBatch(items: [0], shape: [1, 64, 64], seed: 3), from: denoiser, diffusion: diffusion,
+            configuration: configuration
+        ) { _ in }
+        // The recorded states, with the predicted image 0, tell what was added: next - fromSample x.
+        let plan = configuration.plan(diffusion)
+        var drawn = [denoiser.states[0]]
+        for position in 0..<3 {
+            drawn.append(
+                zip(denoiser.states[position], denoiser.states[position + 1]).map { old, new in
+                    (new - plan[position].fromSample * old) / plan[position].noise
+                })
+        }
+        for (first, a) in drawn.enumerated() {
+            for (second, b) in drawn.enumerated() {
+                let covariance = zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } / 4096
+                // Six standard errors: sqrt(2 / n) for a variance, sqrt(1 / n) for a covariance.
+                #expect(abs(covariance - (first == second ? 1 : 0)) < 0.14, "draws \(first) and \(second)")
+            }
+        }
+    }
+
     @Test func aClosureCanStopBetweenSteps() {
         struct Stop: Error {}
         var seen: [Int] = []
@@ -112,6 +138,16 @@ import Testing
 private struct FormulaDenoiser: Denoiser {
     func predict(_ x: Tensor, timestep: Int, position: Int, labels: [Int]?) -> Tensor {
         Tensor(x.scalars.map { $0 * 0.5 }, shape: x.shape)
+    }
+}
+
+/// A model that always sees a grey image, and remembers what it was asked about.
+private final class RecordingDenoiser: Denoiser {
+    var states: [[Double]] = []
+
+    func predict(_ x: Tensor, timestep: Int, position: Int, labels: [Int]?) -> Tensor {
+        states.append(x.scalars.map(Double.init))
+        return Tensor.zeros(x.shape)
     }
 }
 

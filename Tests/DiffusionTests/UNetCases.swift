@@ -24,8 +24,9 @@ enum UNetCase: String, CaseIterable, Sendable {
         }
     }
 
-    /// The network with its formula weights.
+    /// The network with its formula weights, computing in one thread as a rank does: tests run side by side.
     func network() -> UNet2D {
+        Threads.useOne()
         let network = UNet2D(configuration)
         for parameter in network.parameters {
             parameter.values = Formula.weight(parameter.name, shape: parameter.shape)

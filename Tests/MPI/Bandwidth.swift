@@ -1,10 +1,14 @@
 import Communication
 
 /// Prints the time of a reduce-scatter and of an all-gather of `floats` floats, one lane per rank.
-func measureBandwidth(on world: MPICommunicator, floats: Int) throws {
+///
+/// - Parameter piece: Floats of a shard handled at a time; nil for the usual number.
+func measureBandwidth(on world: MPICommunicator, floats: Int, piece: Int?) throws {
     let blocks = (floats + Shards.blockSize - 1) / Shards.blockSize
     let shards = Shards(paddedCount: blocks * Shards.blockSize, ranks: world.size)
-    let plan = ReductionPlan(lanes: world.size, shards: shards)
+    var limits = ReductionPlan.Limits()
+    if let piece { limits.pieceFloats = piece }
+    let plan = ReductionPlan(lanes: world.size, shards: shards, limits: limits)
     let sum = FloatRegion([Float](repeating: 1, count: shards.count))
     let weights = FloatRegion(zeros: shards.count)
     let reduction = OrderedReduceScatter(communicator: world, plan: plan)

@@ -35,7 +35,8 @@ private func agree(on check: ConformanceCheck, _ communicator: MPICommunicator, 
     }
     let bad = try verdicts.allGather(Array(failure.utf8)).indices(where: { !$0.isEmpty })
     if !bad.isEmpty {
-        throw SuiteFailure(description: "\(check.name): failed on \(bad.ranges.map { "\($0)" }.joined(separator: ", "))")
+        throw SuiteFailure(
+            description: "\(check.name): failed on \(bad.ranges.map { "\($0)" }.joined(separator: ", "))")
     }
 }
 

@@ -1,6 +1,6 @@
 // Started under mpirun by scripts/test-mpi. Without arguments it runs every conformance check on the MPI communicator,
 // and the exit code is the verdict. `abort RANK CODE` lets one rank fail while the others wait for it.
-// `bandwidth FLOATS` times the exchange of gradients and weights.
+// `bandwidth FLOATS [PIECE]` times the exchange of gradients and weights.
 import Communication
 import CommunicationConformance
 import Foundation
@@ -23,7 +23,9 @@ do {
     case nil: try runSuite(on: world)
     case "abort":
         try failAlone(on: world, rank: Int(arguments[1]) ?? 0, code: Int32(arguments[2]) ?? 1)
-    case "bandwidth": try measureBandwidth(on: world, floats: Int(arguments[1]) ?? 1 << 20)
+    case "bandwidth":
+        let numbers = arguments.dropFirst().compactMap { Int($0) }
+        try measureBandwidth(on: world, floats: numbers.first ?? 1 << 20, piece: numbers.dropFirst().first)
     case let other: throw SuiteFailure(description: "unknown mode \(other ?? "")")
     }
     try world.finalize()

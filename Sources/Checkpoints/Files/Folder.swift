@@ -28,6 +28,12 @@ enum Folder {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Whether anything has this name.
+    static func contains(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0
+    }
+
     /// Creates a folder and those above it, accessible to their owner only.
     static func create(_ path: String) throws {
         if mkdir(path, 0o700) == 0 { return }

@@ -15,27 +15,28 @@ enum HDF5Calls {
     // MARK: Files
 
     /// File access properties: format version fixed, no file locks (files appear by rename), nothing left open on close.
-    static func accessList(file: String, inMemory: Bool) throws -> hid_t {
+    static func accessList(file: String, inMemory: Bool, reading: Bool) throws -> hid_t {
         let list = try HDF5File.check(H5Pcreate(CHDF5_class_file_access()), "no properties", file: file)
-        // 64 MiB steps: the image of a large checkpoint grows in few reallocations.
-        let driver = inMemory ? H5Pset_fapl_core(list, 64 << 20, false) : H5Pset_fapl_sec2(list)
-        let settings = [
-            driver, H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18),
-            H5Pset_fclose_degree(list, H5F_CLOSE_STRONG), H5Pset_file_locking(list, false, true),
-        ]
-        guard settings.allSatisfy({ $0 >= 0 }) else {
+        do {
+            func set(_ result: herr_t) throws {
+                try HDF5File.check(result, "file properties cannot be set", file: file)
+            }
+            try set(inMemory ? H5Pset_fapl_core(list, 1 << 20, false) : H5Pset_fapl_sec2(list))
+            try set(H5Pset_libver_bounds(list, H5F_LIBVER_V18, reading ? H5F_LIBVER_V110 : H5F_LIBVER_V18))
+            try set(H5Pset_fclose_degree(list, H5F_CLOSE_STRONG))
+            try set(H5Pset_file_locking(list, false, true))
+            return list
+        } catch {
             H5Pclose(list)
-            try HDF5File.check(-1, "file properties cannot be set", file: file)
-            return -1
+            throw error
         }
-        return list
     }
 
     static func createFile(_ path: String, flags: UInt32, access: hid_t, file: String) throws -> hid_t {
         let creation = try HDF5File.check(H5Pcreate(CHDF5_class_file_creation()), "no properties", file: file)
         defer { H5Pclose(creation) }
         try HDF5File.check(H5Pset_obj_track_times(creation, false), "object times cannot be turned off", file: file)
-        return H5Fcreate(path, flags, creation, access)
+        return try HDF5File.check(H5Fcreate(path, flags, creation, access), "cannot be created", file: file)
     }
 
     static func setImage(_ image: [UInt8], access: hid_t, file: String) throws {
@@ -97,21 +98,24 @@ enum HDF5Calls {
     }
 
     /// Dataset creation properties: chunked, shuffled, compressed when `chunk` is given, else contiguous.
-    static func creationList(chunk: [Int]?, level: Int) -> hid_t {
-        let list = H5Pcreate(CHDF5_class_dataset_creation())
-        guard list >= 0 else { return list }
-        var results = [H5Pset_obj_track_times(list, false)]
-        if let chunk {
-            var level = UInt32(level)
-            results.append(H5Pset_chunk(list, Int32(chunk.count), chunk.map(hsize_t.init)))
-            results.append(H5Pset_shuffle(list))
-            results.append(H5Pset_filter(list, ZstdFilter.identifier, UInt32(H5Z_FLAG_MANDATORY), 1, &level))
-        }
-        guard results.allSatisfy({ $0 >= 0 }) else {
+    static func creationList(chunk: [Int]?, level: Int, file: HDF5File, path: String) throws -> hid_t {
+        let list = try file.check(H5Pcreate(CHDF5_class_dataset_creation()), "no properties", object: path)
+        do {
+            func set(_ result: herr_t) throws {
+                try file.check(result, "properties cannot be set", object: path)
+            }
+            try set(H5Pset_obj_track_times(list, false))
+            if let chunk {
+                var level = UInt32(level)
+                try set(H5Pset_chunk(list, Int32(chunk.count), chunk.map(hsize_t.init)))
+                try set(H5Pset_shuffle(list))
+                try set(H5Pset_filter(list, ZstdFilter.identifier, UInt32(H5Z_FLAG_MANDATORY), 1, &level))
+            }
+            return list
+        } catch {
             H5Pclose(list)
-            return -1
+            throw error
         }
-        return list
     }
 
     /// The chunk's dimensions of a chunked dataset; nil when HDF5 cannot tell.

@@ -38,8 +38,7 @@ extension HDF5File {
             try createGroup(names.dropLast().joined(separator: "/"))
             let space = try check(HDF5Calls.space(shape), "no data space", object: path)
             defer { H5Sclose(space) }
-            let creation = try check(
-                HDF5Calls.creationList(chunk: chunk, level: compressionLevel), "no properties", object: path)
+            let creation = try HDF5Calls.creationList(chunk: chunk, level: compressionLevel, file: self, path: path)
             defer { H5Pclose(creation) }
             let dataset = try check(
                 H5Dcreate2(id, path, type.identifier, space, CHDF5_default(), creation, CHDF5_default()),
@@ -56,11 +55,15 @@ extension HDF5File {
         }
     }
 
-    /// The type and shape of a dataset.
+    /// The type and shape of a dataset, all of whose elements are there.
     ///
     /// - Throws: ``HDF5Error`` when it is missing or holds anything that a strict reader refuses.
     public func description(of path: String) throws -> (type: HDF5Type, shape: [Int]) {
-        try withDataset(path) { dataset in try describe(dataset, path: path) }
+        try withDataset(path) { dataset in
+            let description = try describe(dataset, path: path)
+            _ = try requirePlainStorage(dataset, path: path)
+            return description
+        }
     }
 
     /// Reads a dataset of a known type and shape.
@@ -71,6 +74,7 @@ extension HDF5File {
     public func read<Scalar: HDF5Scalar>(_: Scalar.Type, from path: String, shape: [Int]) throws -> [Scalar] {
         try withDataset(path) { dataset in
             try require(Scalar.hdf5Type, shape, dataset, path: path)
+            _ = try requirePlainStorage(dataset, path: path)
             var scalars = [Scalar](repeating: .zero, count: shape.reduce(1, *))
             try read(dataset, into: &scalars, at: 0, path: path)
             return scalars

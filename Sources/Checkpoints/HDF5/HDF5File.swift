@@ -26,8 +26,7 @@ public final class HDF5File {
 
     init(name: String, opening open: () throws -> hid_t) throws {
         self.name = name
-        let opened = try HDF5Library.locked { try Self.check(open(), "cannot be opened", file: name) }
-        identifier = opened
+        identifier = try HDF5Library.locked(open)
     }
 
     deinit {
@@ -41,7 +40,7 @@ public final class HDF5File {
     /// - Throws: ``HDF5Error``.
     public static func createInMemory(label: String) throws -> HDF5File {
         try HDF5File(name: label) {
-            let access = try HDF5Calls.accessList(file: label, inMemory: true)
+            let access = try HDF5Calls.accessList(file: label, inMemory: true, reading: false)
             defer { H5Pclose(access) }
             return try HDF5Calls.createFile(
                 HDF5Calls.uniqueName(), flags: CHDF5_exclusive(), access: access, file: label)
@@ -56,7 +55,7 @@ public final class HDF5File {
     /// - Throws: ``HDF5Error``.
     public static func create(at path: String, replacing: Bool = false) throws -> HDF5File {
         try HDF5File(name: path) {
-            let access = try HDF5Calls.accessList(file: path, inMemory: false)
+            let access = try HDF5Calls.accessList(file: path, inMemory: false, reading: false)
             defer { H5Pclose(access) }
             let flags = replacing ? CHDF5_truncate() : CHDF5_exclusive()
             return try HDF5Calls.createFile(path, flags: flags, access: access, file: path)
@@ -71,10 +70,11 @@ public final class HDF5File {
     /// - Throws: ``HDF5Error`` when the bytes are not an HDF5 file.
     public static func open(image: [UInt8], label: String) throws -> HDF5File {
         try HDF5File(name: label) {
-            let access = try HDF5Calls.accessList(file: label, inMemory: true)
+            let access = try HDF5Calls.accessList(file: label, inMemory: true, reading: true)
             defer { H5Pclose(access) }
             try HDF5Calls.setImage(image, access: access, file: label)
-            return H5Fopen(HDF5Calls.uniqueName(), CHDF5_read_only(), access)
+            return try check(
+                H5Fopen(HDF5Calls.uniqueName(), CHDF5_read_only(), access), "cannot be opened", file: label)
         }
     }
 
@@ -83,9 +83,9 @@ public final class HDF5File {
     /// - Throws: ``HDF5Error`` when it is missing or not an HDF5 file.
     public static func open(path: String) throws -> HDF5File {
         try HDF5File(name: path) {
-            let access = try HDF5Calls.accessList(file: path, inMemory: false)
+            let access = try HDF5Calls.accessList(file: path, inMemory: false, reading: true)
             defer { H5Pclose(access) }
-            return H5Fopen(path, CHDF5_read_only(), access)
+            return try check(H5Fopen(path, CHDF5_read_only(), access), "cannot be opened", file: path)
         }
     }
 
@@ -96,7 +96,9 @@ public final class HDF5File {
         try HDF5Library.locked {
             try check(H5Fflush(id, H5F_SCOPE_LOCAL), "cannot be flushed")
             let size = try check(HDF5Calls.imageSize(id), "has no image")
-            return try HDF5Calls.image(id, size: size, file: name)
+            var image = try HDF5Calls.image(id, size: size, file: name)
+            Superblock.correctChecksum(&image)
+            return image
         }
     }
 
@@ -111,7 +113,7 @@ public final class HDF5File {
         try HDF5Library.locked { _ = try check(H5Fclose(open), "cannot be closed") }
     }
 
-    /// Passes HDF5's result on, or throws what HDF5 says about its failure.
+    /// Passes HDF5's result on, or throws what HDF5 says about its failure. Call at once: HDF5's next call forgets.
     @discardableResult
     func check<Result: SignedInteger>(_ result: Result, _ operation: String, object: String = "") throws -> Result {
         try Self.check(result, operation, file: name, object: object)

@@ -5,7 +5,7 @@ import Synchronization
 
 /// libhdf5 as a whole: started once, used by one thread at a time, silent.
 ///
-/// Debian's libhdf5 is not built for threads, so every call into it happens inside ``locked(_:)``. Plug-ins are never
+/// Not every libhdf5 is built for threads, so every call into it happens inside ``locked(_:)``. Plug-ins are never
 /// loaded: a foreign file together with `HDF5_PLUGIN_PATH` could otherwise bring its own code.
 enum HDF5Library {
     private static let lock = NSRecursiveLock()
@@ -14,7 +14,6 @@ enum HDF5Library {
         // Files are closed by us; an exit handler would close them under the feet of a thread that is still saving.
         H5dont_atexit()
         precondition(H5open() >= 0, "libhdf5 cannot be started")
-        H5Eset_auto2(CHDF5_default(), nil, nil)
         precondition(H5PLset_loading_state(0) >= 0, "libhdf5 does not let us forbid plug-ins")
         precondition(ZstdFilter.register(), "libhdf5 refuses the zstd filter")
     }()
@@ -23,6 +22,8 @@ enum HDF5Library {
     static func locked<Result>(_ body: () throws -> Result) rethrows -> Result {
         try lock.withLock {
             _ = started
+            // A setting of the calling thread, in a libhdf5 that is built for threads.
+            H5Eset_auto2(CHDF5_default(), nil, nil)
             return try body()
         }
     }

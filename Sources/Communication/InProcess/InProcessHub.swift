@@ -33,7 +33,7 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
 
     private struct MeetingName: Hashable {
         let group: InProcessGroup
-        let number: UInt64
+        let number: Int
     }
 
     private struct Meeting {
@@ -46,6 +46,8 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
     private let ranks: Int
     private var failure: (rank: Int, error: any Error)?
     private var ended: Set<Int> = []
+    /// Ranks that have found nothing to go on with since the last change.
+    private var waiting: Set<Int> = []
     private var meetings: [MeetingName: Meeting] = [:]
     private var messages: [Route: [[Float]]] = [:]
 
@@ -58,7 +60,7 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
         condition.withLock {
             ended.insert(rank)
             if let error, failure == nil { failure = (rank, error) }
-            condition.broadcast()
+            wakeAll()
         }
     }
 
@@ -66,7 +68,7 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
     func fail(rank: Int, error: any Error) {
         condition.withLock {
             if failure == nil { failure = (rank, error) }
-            condition.broadcast()
+            wakeAll()
         }
     }
 
@@ -79,20 +81,19 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
     }
 
     /// Waits for every member of `group` and returns what each brought, by rank in the group.
-    func meet(
-        _ group: InProcessGroup, member: Int, record: CollectiveLog.Record, bytes: [UInt8]
-    ) throws -> [Answer] {
-        let name = MeetingName(group: group, number: record.number)
+    ///
+    /// - Parameter number: How many times the member has met this group, this time included.
+    func meet(_ group: InProcessGroup, number: Int, member: Int, answer: Answer) throws -> [Answer] {
+        let name = MeetingName(group: group, number: number)
         return try condition.withLock {
             var meeting = meetings[name] ?? Meeting(answers: Array(repeating: nil, count: group.members.count))
-            meeting.answers[member] = Answer(record: record, bytes: bytes)
+            meeting.answers[member] = answer
             meeting.present += 1
             meetings[name] = meeting
-            condition.broadcast()
+            wakeAll()
             while let now = meetings[name], now.present < group.members.count {
                 let missing = now.answers.indices.filter { now.answers[$0] == nil }.map { group.members[$0] }
-                try requirePresence(of: missing, waiting: group.members[member])
-                condition.wait()
+                try wait(for: missing, as: group.members[member])
             }
             let answers = (meetings[name]?.answers ?? []).compactMap(\.self)
             meetings[name]?.departed += 1
@@ -105,7 +106,7 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
     func post(_ floats: [Float], on route: Route) {
         condition.withLock {
             messages[route, default: []].append(floats)
-            condition.broadcast()
+            wakeAll()
         }
     }
 
@@ -118,8 +119,7 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
                 try requireNoFailure()
                 let found = routes.map { takeFirst(on: $0) }
                 if !waiting || routes.isEmpty || found.contains(where: { $0 != nil }) { return found }
-                try requirePresence(of: routes.map { $0.group.members[$0.source] }, waiting: routes[0].receiver)
-                condition.wait()
+                try wait(for: routes.map { $0.group.members[$0.source] }, as: routes[0].receiver)
             }
         }
     }
@@ -137,15 +137,30 @@ final class InProcessHub: @unchecked Sendable {  // Safe because every variable 
         }
     }
 
-    /// Throws when a rank that is waited for will never come: another failed, it has ended, or it is oneself.
-    private func requirePresence(of peers: [Int], waiting rank: Int) throws {
+    /// Waits for a change; throws when a rank that is waited for will never come: one failed, it has ended, or all
+    /// ranks wait.
+    private func wait(for peers: [Int], as rank: Int) throws {
         try requireNoFailure()
         if let peer = peers.first(where: { ended.contains($0) }) {
             throw PeerLoss(rank: peer, reason: "rank \(peer) has ended")
         }
-        if peers.allSatisfy({ $0 == rank }) {
-            throw PeerLoss(rank: rank, reason: "rank \(rank) waits for a message that only it could have sent")
+        waiting.insert(rank)
+        if waiting.count == ranks - ended.count {
+            failure = (rank, Deadlock())
+            wakeAll()
+            try requireNoFailure()
         }
+        condition.wait()
+    }
+
+    /// Something has changed: everybody looks again.
+    private func wakeAll() {
+        waiting.removeAll()
+        condition.broadcast()
+    }
+
+    private struct Deadlock: Error, CustomStringConvertible {
+        let description = "every rank waits for another"
     }
 }
 

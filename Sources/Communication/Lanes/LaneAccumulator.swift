@@ -102,7 +102,8 @@ public struct LaneAccumulator<Buffer> {
     }
 
     private mutating func merge() {
-        while sums.count > 1, let parent = tree.parent(of: sums[sums.count - 2].lanes, and: sums[sums.count - 1].lanes) {
+        while sums.count > 1, let parent = tree.parent(of: sums[sums.count - 2].lanes, and: sums[sums.count - 1].lanes)
+        {
             let right = sums.removeLast()
             add(&sums[sums.count - 1].buffer, right.buffer)
             sums[sums.count - 1] = PartialSum(lanes: parent, buffer: sums[sums.count - 1].buffer)

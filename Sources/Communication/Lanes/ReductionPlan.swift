@@ -10,7 +10,7 @@ public struct ReductionPlan: Hashable, Sendable {
         public var piecesInFlight: Int
 
         /// Limits; the values given by default suit ranks on one host as well as ranks on a network.
-        public init(temporaryBytes: Int = 64 << 20, pieceFloats: Int = 1 << 18, piecesInFlight: Int = 3) {
+        public init(temporaryBytes: Int = 64 << 20, pieceFloats: Int = 1 << 20, piecesInFlight: Int = 3) {
             precondition(
                 temporaryBytes > 0 && pieceFloats > 0 && piecesInFlight > 0,
                 "limits of a reduction are positive: \(temporaryBytes), \(pieceFloats), \(piecesInFlight)")

@@ -32,7 +32,9 @@ enum MPICalls {
         _ bytes: inout [UInt8], _ range: Range<Int>, root: Int32, _ communicator: MPI_Comm
     ) -> Int32 {
         bytes.withUnsafeMutableBytes {
-            MPI_Bcast($0.baseAddress.map { $0 + range.lowerBound }, Int32(range.count), diptych_mpi_byte(), root, communicator)
+            MPI_Bcast(
+                $0.baseAddress.map { $0 + range.lowerBound }, Int32(range.count), diptych_mpi_byte(), root, communicator
+            )
         }
     }
 

@@ -1,4 +1,5 @@
 import COpenMPI
+import Foundation
 import Glibc
 
 /// Ranks that are processes started by `mpirun` or `srun`.
@@ -6,14 +7,19 @@ import Glibc
 /// MPI is started at level FUNNELED: one thread calls it, the one that called `start`. Errors are returned, not fatal,
 /// and thrown with MPI's own text.
 public final class MPICommunicator: Communicator {
+    /// The name in error messages.
     public let name: String
+    /// The rank in this MPI communicator.
     public let rank: Int
+    /// The number of processes in this MPI communicator.
     public let size: Int
+    /// The name of the host as MPI has it.
     public let host: String
 
     /// The rank and the number of ranks of the whole job, for reports.
     private let world: (rank: Int, size: Int)
-    private let isWorld: Bool
+    /// What this was split from; nil for the communicator of all ranks.
+    private let parent: MPICommunicator?
     private let owner: pthread_t
     private var log = CollectiveLog()
     private var exchanges = 0
@@ -49,19 +55,40 @@ public final class MPICommunicator: Communicator {
         guard provided >= MPICalls.funneled else {
             throw failure("MPI offers thread level \(provided); FUNNELED (\(MPICalls.funneled)) is needed")
         }
-        return try MPICommunicator(
-            handle: diptych_mpi_comm_world(), name: "world", world: nil, largestCount: usualLargestCount,
+        let world = try MPICommunicator(
+            handle: diptych_mpi_comm_world(), name: "world", parent: nil, largestCount: usualLargestCount,
             comparesCollectives: comparesCollectives)
+        if let reason = isolation(size: world.size, environment: ProcessInfo.processInfo.environment) {
+            throw failure(reason)
+        }
+        return world
+    }
+
+    /// Why a process that MPI takes for the only one is not: a launcher started several that do not know each other.
+    ///
+    /// Each of them would do the whole job, and all would write into one run directory.
+    package static func isolation(size: Int, environment: [String: String]) -> String? {
+        guard size == 1, environment["OMPI_COMM_WORLD_SIZE"] == nil else { return nil }
+        func count(_ variable: String) -> Int { environment[variable].flatMap { Int($0) } ?? 1 }
+        if environment["SLURM_PROCID"] != nil, count("SLURM_STEP_NUM_TASKS") > 1 {
+            return "srun started \(count("SLURM_STEP_NUM_TASKS")) processes, but MPI sees each of them alone; "
+                + "start them with srun --mpi=pmix, or with mpirun"
+        }
+        if count("PMI_SIZE") > 1 {
+            return "another MPI's launcher started \(count("PMI_SIZE")) processes, but Open MPI sees each of them "
+                + "alone; start them with Open MPI's mpirun"
+        }
+        return nil
     }
 
     private init(
-        handle: MPI_Comm, name: String, world: (rank: Int, size: Int)?, largestCount: Int, comparesCollectives: Bool
+        handle: MPI_Comm, name: String, parent: MPICommunicator?, largestCount: Int, comparesCollectives: Bool
     ) throws {
         func check(_ operation: String, _ code: Int32) throws {
             guard code == MPI_SUCCESS else {
                 throw CommunicationError(
-                    .initialization, operation: operation, communicator: name, rank: world?.rank ?? 0,
-                    size: world?.size ?? 1, reason: MPICalls.text(code))
+                    .initialization, operation: operation, communicator: name, rank: parent?.rank ?? 0,
+                    size: parent?.size ?? 1, reason: MPICalls.text(code))
             }
         }
         var rank: Int32 = 0
@@ -73,19 +100,21 @@ public final class MPICommunicator: Communicator {
         self.name = name
         self.rank = Int(rank)
         self.size = Int(size)
-        self.world = world ?? (Int(rank), Int(size))
+        self.parent = parent
+        world = parent?.world ?? (Int(rank), Int(size))
         self.largestCount = largestCount
         self.comparesCollectives = comparesCollectives
-        isWorld = world == nil
         host = MPICalls.processorName() ?? hostName()
         owner = pthread_self()
     }
 
+    /// Waits for the other processes.
     public func barrier() throws {
         try enter("barrier")
         try check("MPI_Barrier", MPICalls.barrier(handle))
     }
 
+    /// Sends the root's bytes, their number first, in messages that MPI can count.
     public func broadcast(_ bytes: [UInt8], root: Int) throws -> [UInt8] {
         try enter("broadcast from \(root)")
         try requirePeer(root, "broadcast", bytes: bytes.count)
@@ -97,6 +126,7 @@ public final class MPICommunicator: Communicator {
         return message
     }
 
+    /// Gathers every rank's bytes; beyond what one message holds, rank by rank.
     public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         try enter("allGather")
         let lengths = try allGatherRecord(Communication.bytes(of: UInt64(bytes.count)))
@@ -117,6 +147,7 @@ public final class MPICommunicator: Communicator {
         return zip(offsets, counts).map { Array(all[$0..<$0 + $1]) }
     }
 
+    /// MPI requests with a tag of their own.
     public func makeExchange(for purpose: String) throws -> any FloatExchange {
         requireOwner()
         log.note("exchange for \(purpose)")
@@ -124,6 +155,7 @@ public final class MPICommunicator: Communicator {
         return MPIExchange(communicator: self, tag: Int32(exchanges % Self.tags))
     }
 
+    /// Divides the processes by `MPI_Comm_split`.
     public func split(color: Int, key: Int, name: String) throws -> any Communicator {
         requireColor(color)
         try enter("split")
@@ -132,6 +164,7 @@ public final class MPICommunicator: Communicator {
         return try derived(part, name: name, largestCount: largestCount)
     }
 
+    /// The same processes, apart from this communicator.
     public func duplicate(name: String) throws -> any Communicator {
         try duplicate(name: name, largestCount: largestCount)
     }
@@ -144,14 +177,16 @@ public final class MPICommunicator: Communicator {
         return try derived(copy, name: name, largestCount: largestCount)
     }
 
+    /// Reports the rank in the whole job and the reason, then ends all processes of the job by `MPI_Abort`.
     public func abort(code: Int32, reason: String, report: (String) -> Void) throws -> Never {
         report("rank \(world.rank)/\(world.size) on \(host): \(reason)")
         MPICalls.abort(code: code)
     }
 
+    /// Frees this communicator, or ends MPI if it is that of all ranks.
     public func finalize() throws {
         try enter("finalize")
-        if isWorld {
+        if parent == nil {
             try check("MPI_Finalize", MPICalls.finalize())
         } else {
             try check("MPI_Comm_free", MPICalls.free(handle))
@@ -172,7 +207,7 @@ public final class MPICommunicator: Communicator {
 
     /// Keeps the memory of transfers that nobody will wait for.
     func keepAlive(_ transfers: [FloatTransfer]) {
-        abandoned.append(contentsOf: transfers)
+        if let parent { parent.keepAlive(transfers) } else { abandoned.append(contentsOf: transfers) }
     }
 
     func requireOwner() {
@@ -218,7 +253,7 @@ extension MPICommunicator {
             preconditionFailure("MPI made no communicator for \(name) and reported no error")
         }
         return try MPICommunicator(
-            handle: handle, name: name, world: world, largestCount: largestCount,
+            handle: handle, name: name, parent: self, largestCount: largestCount,
             comparesCollectives: comparesCollectives)
     }
 }

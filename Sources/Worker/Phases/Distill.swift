@@ -9,14 +9,19 @@ extension Session {
     ///
     /// arXiv 2410.16657, algorithm 2 and equation 7. Step s draws from part s mod K; with more than two parts, the
     /// teachers of all other parts are averaged.
-    func distill(_ student: TrainedModel, split: DisjointSplit) throws -> TrainingLoop.Report {
-        let teachers = try job.taughtModels.map { try frozenNetwork(of: $0, weights: job.teacherWeights) }
+    package func distill(_ student: TrainedModel, split: DisjointSplit) throws -> TrainingLoop.Report {
+        let teachers = try job.taughtModels.map {
+            try frozenNetwork(of: $0, weights: job.teacherWeights, mustBeFinished: true)
+        }
         return try TrainingLoop(
             session: self, task: distillationTask(for: student, split: split, teachers: teachers), group: world
         ).run()
     }
 
-    private func distillationTask(
+    /// The student's training.
+    ///
+    /// - Parameter teachers: One for each part, in the order of the parts.
+    package func distillationTask(
         for student: TrainedModel, split: DisjointSplit, teachers: [UNet2D]
     ) -> TrainingTask {
         let turns = DistillationTurns(parts: split.parts.count)
@@ -39,15 +44,21 @@ extension Session {
 }
 
 /// Whose turn it is: which part a step of distillation draws from, and which teachers label it.
-struct DistillationTurns: Hashable {
-    let parts: Int
+package struct DistillationTurns: Hashable, Sendable {
+    /// The number of parts, and of teachers.
+    package let parts: Int
+
+    /// The turns of so many parts.
+    package init(parts: Int) {
+        self.parts = parts
+    }
 
     /// The part that the step's images come from.
-    func part(at step: Int) -> Int { step % parts }
+    package func part(at step: Int) -> Int { step % parts }
 
     /// The number of that part's batch: a part advances only when it is its turn.
-    func batch(at step: Int) -> Int { step / parts }
+    package func batch(at step: Int) -> Int { step / parts }
 
     /// The teachers that never saw the part.
-    func teachers(at step: Int) -> [Int] { (0..<parts).filter { $0 != part(at: step) } }
+    package func teachers(at step: Int) -> [Int] { (0..<parts).filter { $0 != part(at: step) } }
 }

@@ -6,15 +6,32 @@ import Jobs
 import Tensor
 
 /// What to sample, and where to put it.
-struct SampleRequest {
-    var model: String
-    var count: Int
-    var configuration: SamplingConfiguration
-    var weights: WeightKind
+package struct SampleRequest: Sendable {
+    /// A model's name, or `dual`.
+    package var model: String
+    /// How many images.
+    package var count: Int
+    /// The sampler and its steps.
+    package var configuration: SamplingConfiguration
+    /// Which of the model's weights.
+    package var weights: WeightKind
     /// Images denoised together; part of the result's definition.
-    var batch: Int
+    package var batch: Int
     /// The folder that receives `<model>.png` and `<model>.npz`.
-    var folder: String
+    package var folder: String
+
+    /// Gathers the request.
+    package init(
+        model: String, count: Int, configuration: SamplingConfiguration, weights: WeightKind, batch: Int, folder: String
+    ) {
+        precondition(count > 0 && batch > 0, "\(count) images in batches of \(batch) cannot be sampled")
+        self.model = model
+        self.count = count
+        self.configuration = configuration
+        self.weights = weights
+        self.batch = batch
+        self.folder = folder
+    }
 }
 
 extension Session {
@@ -23,7 +40,15 @@ extension Session {
     /// Batches have one size and are dealt to ranks, so the images do not depend on the number of ranks.
     ///
     /// - Returns: The path of the grid, or nil if somebody asked to stop.
-    func sample(_ request: SampleRequest) throws -> String? {
+    package func sample(_ request: SampleRequest) throws -> String? {
+        guard request.configuration.steps <= job.diffusion.timesteps else {
+            throw world.shared(
+                DiptychFailure(
+                    .usage,
+                    "sampling takes 1...\(job.diffusion.timesteps) steps in this run, found \(request.configuration.steps)"
+                ),
+                "sampling")
+        }
         let denoiser = try denoiser(named: request.model, weights: request.weights)
         let batches = (request.count + request.batch - 1) / request.batch
         let shape = [network.outChannels, network.height, network.width]
@@ -38,7 +63,7 @@ extension Session {
                 let images = try Diffusion.sample(
                     batch, from: denoiser, diffusion: diffusion, configuration: request.configuration
                 ) { position in
-                    if StopSignal.isRequested { throw StopRequested() }
+                    if isStopRequested() { throw StopRequested() }
                     let done = (number - mine.lowerBound) * request.configuration.steps + position
                     beat(phase: .sample, model: request.model, step: done, total: total)
                 }
@@ -47,6 +72,7 @@ extension Session {
                 isStopping = true
             }
         }
+        try meet(after: .sample)
         if try world.anyTrue(isStopping) { return nil }
         let all = try world.allGather(bytes).flatMap(\.self)
         return try world.onRoot { () -> String in
@@ -65,7 +91,8 @@ extension Session {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw DiptychFailure(.inputOutput, "cannot create the folder \(path) for the samples: \(error.localizedDescription)")
+            throw DiptychFailure(
+                .inputOutput, "cannot create the folder \(path) for the samples: \(error.localizedDescription)")
         }
     }
 

@@ -10,31 +10,46 @@ extension Session {
     /// Collective.
     ///
     /// Rank 0 does it and writes `split.h5`; every rank then works with what rank 0 has.
-    func split() throws -> DisjointSplit {
+    package func split() throws -> DisjointSplit {
         let record = try world.onRoot { () -> SplitRecord in
-            if access(directory.split, F_OK) == 0 { return try SplitFile.read(directory.split) }
-            announce(.phaseBegan, .split)
-            let split = try DisjointSplit.make(
-                catalogue: catalogue, members: job.data.members, heldOut: job.data.heldOut, parts: job.data.split.parts,
-                balance: job.data.split.balance, nearDuplicates: job.data.split.nearDuplicates, seed: job.seed)
-            let record = SplitRecord(split, of: catalogue)
-            try SplitFile.write(record, to: directory.split)
-            announce(.phaseEnded, .split)
-            return record
+            let isThere = access(directory.split, F_OK) == 0
+            let record = try isThere ? SplitFile.read(directory.split) : makeSplit()
+            _ = try record.split(verifiedAgainst: catalogue)
+            return record.with(imageHashes: [])
         }
-        return try record.split(verifiedAgainst: catalogue)
+        // The hashes, by far the largest share, need not travel: all ranks have the same images.
+        return try record.with(imageHashes: catalogue.imageHashes.flatMap(\.bytes)).split(verifiedAgainst: catalogue)
+    }
+
+    private func makeSplit() throws -> SplitRecord {
+        announce(.phaseBegan, .split)
+        let split = try DisjointSplit.make(
+            catalogue: catalogue, members: job.data.members, heldOut: job.data.heldOut, parts: job.data.split.parts,
+            balance: job.data.split.balance, nearDuplicates: job.data.split.nearDuplicates, seed: job.seed)
+        let record = SplitRecord(split, of: catalogue)
+        try SplitFile.write(record, to: directory.split)
+        announce(.phaseEnded, .split)
+        return record
+    }
+}
+
+extension SplitRecord {
+    fileprivate func with(imageHashes: [UInt8]) -> SplitRecord {
+        SplitRecord(
+            partOfImage: partOfImage, groupOfImage: groupOfImage, imageHashes: imageHashes,
+            catalogueHash: catalogueHash, report: report)
     }
 }
 
 /// `split.h5`: which image is in which part. Private.
-enum SplitFile {
+package enum SplitFile {
     private static let format = "diptych split"
     private static let version: Int64 = 1
     /// A catalogue larger than this is refused before memory is taken for it.
     private static let largestCatalogue = 1 << 31
 
     /// Writes the file, whole or not at all.
-    static func write(_ record: SplitRecord, to path: String) throws {
+    package static func write(_ record: SplitRecord, to path: String) throws {
         let count = record.partOfImage.count
         let file = try HDF5File.createInMemory(label: path)
         try file.write(record.partOfImage, to: "part_of_image", shape: [count])
@@ -52,7 +67,7 @@ enum SplitFile {
     /// Reads the file.
     ///
     /// - Throws: `DiptychFailure` with code 65 if it is not a split of a known version.
-    static func read(_ path: String) throws -> SplitRecord {
+    package static func read(_ path: String) throws -> SplitRecord {
         let file = try HDF5File.open(path: path)
         let found = try (file.text("format"), file.integer("format_version"))
         guard found == (format, version) else {

@@ -11,8 +11,8 @@ extension Session {
     /// arXiv 2410.16657, algorithm 1. A group with several teachers trains them one after the other, to the same bits.
     ///
     /// - Returns: One report for each model, in order.
-    func teach(_ split: DisjointSplit) throws -> [TrainingLoop.Report] {
-        let placement = try Placement(job: job, ranks: world.size)
+    package func teach(_ split: DisjointSplit) throws -> [TrainingLoop.Report] {
+        let placement = try world.together("placing the ranks") { try Placement(job: job, ranks: world.size) }
         let index = placement.groupIndex(of: world.rank)
         let group = try world.split(color: index, key: world.rank, name: "group \(index)")
         var reports: [TrainingLoop.Report] = []
@@ -20,11 +20,13 @@ extension Session {
             let task = teachingTask(for: job.taughtModels[model], split: split)
             reports.append(try TrainingLoop(session: self, task: task, group: group).run())
         }
+        try meet(after: .teach)
         let all: [[TrainingLoop.Report]] = try world.allGather(reports)
         return placement.groups.flatMap { all[$0.ranks.lowerBound] }
     }
 
-    private func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
+    /// The training of one teacher on its part, or of the baseline on all members.
+    package func teachingTask(for model: TrainedModel, split: DisjointSplit) -> TrainingTask {
         let part = job.defence == .undefended ? split.members : split.parts[model.index]
         let order = BatchOrder(part: part, batch: job.teach.batch, seed: job.seed, model: model.index)
         let lanes = LaneImages(self, model: model, options: job.teach)

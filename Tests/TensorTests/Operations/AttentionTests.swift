@@ -1,4 +1,3 @@
-import Foundation
 import Tensor
 import TestSupport
 import Testing
@@ -27,7 +26,10 @@ import Testing
         GradientCheck(
             tensors: [query, Doubles(random: keys, salt: 2), Doubles(random: keys, salt: 3)]
         ) { tensors, _ in
-            twinAttention(tensors[0], tensors[1], tensors[2], heads: c.heads)
+            let y = Twin.attention(
+                query: tensors[0].scalars, key: tensors[1].scalars, value: tensors[2].scalars, images: c.query[0],
+                queries: c.query[1], keys: c.keys, channels: c.query[2], heads: c.heads)
+            return Doubles(y, shape: c.query)
         } operation: { tape, tensors, _ in
             tape.attention(query: tensors[0], key: tensors[1], value: tensors[2], heads: c.heads)
         }.run(absolute: 1e-5)
@@ -42,27 +44,4 @@ import Testing
         #expect(tape.gradient(of: query) != nil)
         #expect(tape.gradient(of: key) == nil)
     }
-}
-
-/// softmax(q k^T / sqrt(width)) v for each head.
-private func twinAttention(_ query: Doubles, _ key: Doubles, _ value: Doubles, heads: Int) -> Doubles {
-    let width = query.extent(2) / heads
-    var y = Doubles(zeros: query.shape)
-    for n in 0..<query.extent(0) {
-        for head in 0..<heads {
-            let channels = head * width..<(head + 1) * width
-            for t in 0..<query.extent(1) {
-                let scores = (0..<key.extent(1)).map { s in
-                    channels.reduce(0) { $0 + query[n, t, $1] * key[n, s, $1] } / Double(width).squareRoot()
-                }
-                let largest = scores.max() ?? 0
-                let powers = scores.map { exp($0 - largest) }
-                let total = powers.reduce(0, +)
-                for c in channels {
-                    y[n, t, c] = (0..<key.extent(1)).reduce(0) { $0 + powers[$1] / total * value[n, $1, c] }
-                }
-            }
-        }
-    }
-    return y
 }

@@ -31,8 +31,8 @@ import Testing
             id: "17 channels, stride 2, odd image, asymmetric padding", source: [1, 17, 7, 9], out: 20, kernel: 3,
             stride: 2, padding: Padding(top: 0, left: 1, bottom: 1, right: 0)),
         Case(id: "stride 2, padding 1", source: [2, 16, 20, 7], out: 16, kernel: 3, stride: 2, padding: Padding(1)),
-        Case(id: "Winograd, 8x8", source: [2, 16, 8, 8], out: 32, kernel: 3, padding: Padding(1)),
-        Case(id: "Winograd, 20x9", source: [1, 32, 20, 9], out: 16, kernel: 3, padding: Padding(1), bias: false),
+        Case(id: "Winograd, 8x8", source: [12, 16, 8, 8], out: 32, kernel: 3, padding: Padding(1)),
+        Case(id: "Winograd, 20x9", source: [4, 32, 20, 9], out: 16, kernel: 3, padding: Padding(1), bias: false),
         Case(id: "4x4", source: [2, 32, 4, 4], out: 48, kernel: 3, padding: Padding(1)),
         Case(id: "kernel 5", source: [1, 4, 9, 6], out: 18, kernel: 5, padding: Padding(2)),
     ]
@@ -82,6 +82,17 @@ import Testing
         expectClose(after, before.map { 2 * $0 }, absolute: 0, relative: 0)
     }
 
+    @Test(.enabled(if: NumericsProfile.current().kernels == .avx512)) func enoughTilesAreComputedByWinograd() {
+        func implementations(images: Int) -> [Bool] {
+            let shape = ConvolutionShape(
+                source: [images, 32, 8, 8], weights: [16, 32, 3, 3], stride: 1, padding: Padding(1), hasBias: true)
+            return [.forward, .sourceGradient, .weightsGradient].map { shape.implementation($0).contains("wino") }
+        }
+        #expect(implementations(images: 12) == [true, true, true])
+        #expect(implementations(images: 8) == [false, false, true])
+        #expect(implementations(images: 7) == [false, false, false])
+    }
+
     @Test func rejectsWeightsForOtherChannels() async {
         await #expect(processExitsWith: .failure) {
             let weight = Parameter(name: "weight", shape: [4, 2, 3, 3], initialization: .zeros)
@@ -90,35 +101,11 @@ import Testing
     }
 }
 
-/// y[n, o, i, j] = bias[o] + sum of weight[o, c, k, l] x[n, c, stride i + k - top, stride j + l - left].
-private func twinConvolution(_ x: Doubles, _ weight: Doubles, _ bias: Doubles?, stride: Int, padding: Padding)
-    -> Doubles
-{
-    let (height, width) = (x.extent(2), x.extent(3))
-    let (kernelHeight, kernelWidth) = (weight.extent(2), weight.extent(3))
-    let outHeight = (height + padding.top + padding.bottom - kernelHeight) / stride + 1
-    let outWidth = (width + padding.left + padding.right - kernelWidth) / stride + 1
-    var y = Doubles(zeros: [x.extent(0), weight.extent(0), outHeight, outWidth])
-    for n in 0..<x.extent(0) {
-        for o in 0..<weight.extent(0) {
-            for i in 0..<outHeight {
-                for j in 0..<outWidth {
-                    var sum = bias?.scalars[o] ?? 0
-                    for c in 0..<x.extent(1) {
-                        for k in 0..<kernelHeight {
-                            let row = stride * i + k - padding.top
-                            guard row >= 0 && row < height else { continue }
-                            for l in 0..<kernelWidth {
-                                let column = stride * j + l - padding.left
-                                guard column >= 0 && column < width else { continue }
-                                sum += weight[o, c, k, l] * x[n, c, row, column]
-                            }
-                        }
-                    }
-                    y[n, o, i, j] = sum
-                }
-            }
-        }
-    }
-    return y
+/// The twin on shaped arrays.
+func twinConvolution(_ x: Doubles, _ weight: Doubles, _ bias: Doubles?, stride: Int, padding: Padding) -> Doubles {
+    Doubles(
+        Twin.convolution(
+            x.images, weight: weight.scalars, outputs: weight.shape[0], kernelHeight: weight.shape[2],
+            kernelWidth: weight.shape[3], bias: bias?.scalars, stride: stride,
+            padding: (padding.top, padding.left, padding.bottom, padding.right)))
 }

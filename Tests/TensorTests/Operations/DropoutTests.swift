@@ -10,14 +10,11 @@ import Testing
         let rate: Float = 0.3
         let items = (0..<shape[0]).map { 1000 + 7 * $0 }
         GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
-            var y = tensors[0]
-            let size = y.count / shape[0]
-            for index in y.scalars.indices {
-                let isKept =
-                    Self.source.uniform(step: 4, item: items[index / size], element: index % size) >= rate
-                y.scalars[index] *= isKept ? 1 / (1 - Double(rate)) : 0
+            let size = tensors[0].count / shape[0]
+            let mask = tensors[0].scalars.indices.map {
+                Self.source.uniform(step: 4, item: items[$0 / size], element: $0 % size) >= rate
             }
-            return y
+            return Doubles(Twin.dropout(tensors[0].scalars, mask: mask, rate: Double(rate)), shape: shape)
         } operation: { tape, tensors, _ in
             tape.dropout(tensors[0], rate: rate, source: Self.source, step: 4, items: items)
         }.run()

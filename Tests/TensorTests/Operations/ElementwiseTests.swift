@@ -1,4 +1,3 @@
-import Foundation
 import Tensor
 import TestSupport
 import Testing
@@ -10,7 +9,7 @@ import Testing
         var x = Doubles(random: shape, salt: 1)
         x.scalars = x.scalars.map { Double(Float(6 * $0)) }
         GradientCheck(tensors: [x]) { tensors, _ in
-            Doubles(tensors[0].scalars.map { $0 / (1 + exp(-$0)) }, shape: shape)
+            Doubles(Twin.silu(tensors[0].scalars), shape: shape)
         } operation: { tape, tensors, _ in
             tape.silu(tensors[0])
         }.run()
@@ -35,9 +34,7 @@ import Testing
     @Test(arguments: [[2, 3, 4, 5], [2, 17, 20, 7], [3, 32, 3, 3]]) func channelBiasMatchesTwin(_ shape: [Int]) {
         let bias = Array(shape.prefix(2))
         GradientCheck(tensors: [Doubles(random: shape, salt: 1), Doubles(random: bias, salt: 2)]) { tensors, _ in
-            let pixels = shape[2] * shape[3]
-            return Doubles(
-                tensors[0].scalars.enumerated().map { $1 + tensors[1].scalars[$0 / pixels] }, shape: shape)
+            Doubles(Twin.addChannelBias(tensors[0].images, tensors[1].scalars))
         } operation: { tape, tensors, _ in
             tape.addChannelBias(tensors[0], tensors[1])
         }.run()
@@ -47,11 +44,24 @@ import Testing
     @Test func gradientsOfATensorUsedSeveralTimesAdd() {
         let shape = [2, 17, 5, 3]
         GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
-            Doubles(tensors[0].scalars.map { $0 / (1 + exp(-$0)) + 2 * $0 + 3 * $0 }, shape: shape)
+            Doubles(tensors[0].scalars.map { Twin.silu($0) + 2 * $0 + 3 * $0 }, shape: shape)
         } operation: { tape, tensors, _ in
             let x = tensors[0]
             let sum = tape.add(tape.silu(x), tape.add(x, x))
             return tape.add(tape.scale(x, by: 3), sum)
+        }.run()
+    }
+
+    /// An addition hands one gradient to both its inputs; x then receives more, before the other has been used.
+    @Test func aSharedGradientIsNotChangedUnderTheOtherOwner() {
+        let shape = [2, 17, 5, 3]
+        GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
+            Doubles(tensors[0].scalars.map { Twin.silu($0) + $0 + 3 * $0 }, shape: shape)
+        } operation: { tape, tensors, _ in
+            let x = tensors[0]
+            let activated = tape.silu(x)
+            let scaled = tape.scale(x, by: 3)
+            return tape.add(tape.add(activated, x), scaled)
         }.run()
     }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Tensor
 import TestSupport
 import Testing
@@ -46,24 +45,12 @@ import Testing
     }
 }
 
-/// activation((x - mean) / sqrt(variance + epsilon) weight + bias), statistics per image and group.
-private func twinGroupNorm(
+/// The twin on shaped arrays.
+func twinGroupNorm(
     _ x: Doubles, groups: Int, _ weight: Doubles, _ bias: Doubles, _ epsilon: Double, _ activation: Activation
 ) -> Doubles {
-    var y = x
-    let (channels, pixels) = (x.extent(1), x.extent(2) * x.extent(3))
-    let size = channels / groups * pixels
-    for start in stride(from: 0, to: x.count, by: size) {
-        let values = x.scalars[start..<start + size]
-        let mean = values.reduce(0, +) / Double(size)
-        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(size)
-        for index in values.indices {
-            let channel = index / pixels % channels
-            let value =
-                (x.scalars[index] - mean) / (variance + epsilon).squareRoot() * weight.scalars[channel]
-                + bias.scalars[channel]
-            y.scalars[index] = activation == .silu ? value / (1 + exp(-value)) : value
-        }
-    }
-    return y
+    Doubles(
+        Twin.groupNorm(
+            x.images, groups: groups, gamma: weight.scalars, beta: bias.scalars, epsilon: epsilon,
+            silu: activation == .silu))
 }

@@ -22,16 +22,11 @@ import Testing
         let parameters =
             [Doubles(random: [c.out, width], salt: 2)] + (c.bias ? [Doubles(random: [c.out], salt: 3)] : [])
         GradientCheck(tensors: [Doubles(random: c.source, salt: 1)], parameters: parameters) { tensors, parameters in
-            let (x, weight) = (tensors[0], parameters[0])
-            var y = Doubles(zeros: Array(c.source.dropLast()) + [c.out])
-            for row in 0..<x.count / width {
-                for column in 0..<c.out {
-                    var sum = c.bias ? parameters[1].scalars[column] : 0
-                    for k in 0..<width { sum += x.scalars[row * width + k] * weight[column, k] }
-                    y.scalars[row * c.out + column] = sum
-                }
-            }
-            return y
+            let bias = c.bias ? parameters[1].scalars : nil
+            let y = Twin.linear(
+                tensors[0].scalars, rows: tensors[0].count / width, inputs: width, weight: parameters[0].scalars,
+                outputs: c.out, bias: bias)
+            return Doubles(y, shape: Array(c.source.dropLast()) + [c.out])
         } operation: { tape, tensors, parameters in
             tape.linear(tensors[0], weight: parameters[0], bias: c.bias ? parameters[1] : nil)
         }.run(absolute: 1e-5)

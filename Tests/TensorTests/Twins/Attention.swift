@@ -29,25 +29,30 @@ extension Twin {
         return out
     }
 
-    /// softmax(q k^T / sqrt(C / heads)) v for each image and head; (N, T, C) each, the heads side by side in C.
+    /// softmax(q k^T / sqrt(C / heads)) v for each image and head; query (N, T, C), key and value (N, S, C), the heads side
+    /// by side in C.
     static func attention(
-        query: [Double], key: [Double], value: [Double], images: Int, tokens: Int, channels: Int, heads: Int
+        query: [Double], key: [Double], value: [Double], images: Int, queries: Int, keys: Int, channels: Int,
+        heads: Int
     ) -> [Double] {
         let width = channels / heads
-        var out = [Double](repeating: 0, count: images * tokens * channels)
+        var out = [Double](repeating: 0, count: images * queries * channels)
         for n in 0..<images {
             for h in 0..<heads {
-                func at(_ token: Int, _ k: Int) -> Int { (n * tokens + token) * channels + h * width + k }
-                var scores = [Double](repeating: 0, count: tokens * tokens)
-                for i in 0..<tokens {
-                    for j in 0..<tokens {
-                        for k in 0..<width { scores[i * tokens + j] += query[at(i, k)] * key[at(j, k)] }
+                func queryIndex(_ token: Int, _ k: Int) -> Int { (n * queries + token) * channels + h * width + k }
+                func keyIndex(_ token: Int, _ k: Int) -> Int { (n * keys + token) * channels + h * width + k }
+                var scores = [Double](repeating: 0, count: queries * keys)
+                for i in 0..<queries {
+                    for j in 0..<keys {
+                        for k in 0..<width {
+                            scores[i * keys + j] += query[queryIndex(i, k)] * key[keyIndex(j, k)]
+                        }
                     }
                 }
-                let weights = softmax(scores, rows: tokens, columns: tokens, scale: 1 / Double(width).squareRoot())
-                for i in 0..<tokens {
-                    for j in 0..<tokens {
-                        for k in 0..<width { out[at(i, k)] += weights[i * tokens + j] * value[at(j, k)] }
+                let weights = softmax(scores, rows: queries, columns: keys, scale: 1 / Double(width).squareRoot())
+                for i in 0..<queries {
+                    for j in 0..<keys {
+                        for k in 0..<width { out[queryIndex(i, k)] += weights[i * keys + j] * value[keyIndex(j, k)] }
                     }
                 }
             }

@@ -1,0 +1,127 @@
+import Checkpoints
+import Communication
+import Diffusion
+import Jobs
+import Tensor
+
+extension ParameterVector {
+    /// The places of the parameters, as checkpoints name them.
+    var checkpointEntries: [Checkpoint.Entry] {
+        entries.map { Checkpoint.Entry(name: $0.name, shape: $0.shape, offset: $0.offset, count: $0.count) }
+    }
+}
+
+extension Session {
+    /// The search for the newest valid checkpoint of a model; those passed over are noted in the event log. Called on
+    /// one rank.
+    ///
+    /// - Parameter entries: The parameters that it must have.
+    /// - Throws: Also when there are checkpoints, but none that is valid: a run does not silently begin anew.
+    func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]) throws -> CheckpointSearch {
+        let search = try store.newest(model: model.name, jobHash: job.hash, entries: entries)
+        for skipped in search.skipped {
+            note(
+                .checkpointSkipped,
+                [
+                    "model": .string(model.name), "path": .string(skipped.path), "step": .integer(skipped.step),
+                    "steps_lost": .integer(skipped.step - (search.checkpoint?.step ?? 0)),
+                    "reason": .string(skipped.reason),
+                ])
+        }
+        if search.checkpoint == nil, let first = search.skipped.first {
+            throw DiptychFailure(
+                .badData,
+                "no checkpoint of \(model.name) can be used; the newest: \(first.reason). Put a good copy back, or remove "
+                    + "\(directory.checkpoints(of: model.name)) to train \(model.name) from its first step")
+        }
+        return search
+    }
+
+    /// A trained model for prediction on every rank, read by rank 0 from its newest checkpoint. Collective.
+    ///
+    /// - Parameters:
+    ///   - model: The model.
+    ///   - kind: Which of its weights.
+    ///   - mustBeFinished: Whether all its steps must be done.
+    /// - Throws: When the model has no valid checkpoint, or not that of its last step.
+    func frozenNetwork(of model: TrainedModel, weights kind: WeightKind, mustBeFinished: Bool = false) throws -> UNet2D
+    {
+        let network = UNet2D(self.network)
+        let parameters = ParameterVector(network)
+        try world.onRoot {
+            let folder = directory.checkpoints(of: model.name)
+            guard let checkpoint = try newestCheckpoint(of: model, entries: parameters.checkpointEntries).checkpoint
+            else {
+                throw DiptychFailure(.badData, "\(model.name) has no checkpoint in \(folder)")
+            }
+            let steps = job.options(of: model).steps
+            guard checkpoint.step == steps || !mustBeFinished else {
+                throw DiptychFailure(
+                    .badData,
+                    "the newest valid checkpoint of \(model.name) in \(folder) is of step \(checkpoint.step), not of its "
+                        + "last step, \(steps); run again to train the rest")
+            }
+            parameters.values.copy(from: kind == .raw ? checkpoint.weights : checkpoint.ema)
+        }
+        try world.broadcast(
+            Shards(paddedCount: parameters.paddedCount, ranks: world.size), in: FloatRegion(parameters.values))
+        parameters.valuesChanged()
+        return network
+    }
+
+    /// What a name on the command line stands for: one model, or `dual` for the teachers in turn. Collective.
+    ///
+    /// - Throws: `DiptychFailure` with code 64 that lists the names there are.
+    func denoiser(named name: String, weights: WeightKind) throws -> any Denoiser {
+        if name == "dual", job.taughtModels.count > 1 {
+            let teachers = try job.taughtModels.map { ModelDenoiser(try frozenNetwork(of: $0, weights: weights)) }
+            return AlternatingDenoiser(teachers)
+        }
+        guard let model = job.models.first(where: { $0.name == name }) else {
+            let names = job.models.map(\.name) + (job.taughtModels.count > 1 ? ["dual"] : [])
+            throw world.shared(
+                DiptychFailure(
+                    .usage, "there is no model \(name) in this run; there are \(names.joined(separator: ", "))"),
+                "looking for the model")
+        }
+        return ModelDenoiser(try frozenNetwork(of: model, weights: weights))
+    }
+
+    /// Adds the hashes of every model's newest weights. Called on one rank.
+    func addHashes(to outcome: inout Outcome) throws {
+        for model in job.models {
+            guard let manifest = try store.newestManifest(model: model.name) else { continue }
+            outcome.weightsSHA256[model.name] = manifest.weightsHash
+            outcome.emaSHA256[model.name] = manifest.emaHash
+        }
+    }
+
+    /// Throws unless the checkpoints still to be written will find room on the disk. Collective.
+    ///
+    /// - Parameter freeBytes: The bytes free in the file system of a folder.
+    /// - Throws: `DiptychFailure` with code 74.
+    package func requireSpace(
+        freeBytes: (_ folder: String) throws -> Int = CheckpointEstimate.freeBytes
+    ) throws {
+        try world.onRoot {
+            let parameters = UNet2D(network).parameters
+            let estimate = CheckpointEstimate(
+                parameters: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
+            let needed = job.models.reduce(0) { sum, model in
+                let saved = directory.checkpointSteps(of: model.name)
+                if let last = saved.last, last >= job.options(of: model).steps { return sum }
+                let standing = min(saved.count, job.checkpoint.keep)
+                return sum + estimate.diskBytes(keeping: job.checkpoint.keep) - standing * estimate.fileBytes
+            }
+            let free = try freeBytes(directory.checkpoints)
+            guard free >= needed else {
+                throw DiptychFailure(
+                    .inputOutput,
+                    "\(directory.checkpoints) has room for \(megabytes(free)), but the checkpoints of this run may need "
+                        + "\(megabytes(needed)) more: free some space, lower checkpoint.keep, or give another --run")
+            }
+        }
+    }
+}
+
+private func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }

@@ -1,0 +1,84 @@
+import Checkpoints
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+@Suite struct CheckpointWriterTests {
+    @Test func savesInTheBackgroundAndRetains() throws {
+        try withFolder { folder in
+            let store = CheckpointStore(directory: folder)
+            let writer = CheckpointWriter(store: store, keeping: 2)
+            for step in 1...5 { try writer.save(sample(step: step)) }
+            try writer.finish()
+            #expect(writer.takeSaved().map(\.step) == [1, 2, 3, 4, 5])
+            #expect(writer.takeSaved().isEmpty && !writer.isSaving)
+            #expect(try store.verify().map(\.step) == [4, 5])
+            try writer.finish()
+        }
+    }
+
+    @Test func trainingGoesOnMeanwhile() throws {
+        try withFolder { folder in
+            let gate = DispatchSemaphore(value: 0)
+            var calls = SystemCalls.real
+            calls.synchronize = { descriptor in
+                gate.wait()
+                gate.signal()
+                return SystemCalls.real.synchronize(descriptor)
+            }
+            let store = CheckpointStore(directory: folder, imageLimit: 256 << 20, calls: calls)
+            let writer = CheckpointWriter(store: store, keeping: 1)
+            try writer.save(sample(step: 1))
+            // The save hangs at the medium, and this thread is here.
+            #expect(writer.isSaving)
+            #expect(writer.takeSaved().isEmpty)
+            gate.signal()
+            try writer.finish()
+            #expect(writer.takeSaved().map(\.step) == [1])
+        }
+    }
+
+    @Test func errorsComeWithTheNextCallOnce() throws {
+        try withFolder { folder in
+            let full = Atomic<Bool>(false)
+            var calls = SystemCalls.real
+            calls.write = { full.load(ordering: .relaxed) ? -Int(ENOSPC) : SystemCalls.real.write($0, $1) }
+            let store = CheckpointStore(directory: folder, imageLimit: 256 << 20, calls: calls)
+            let writer = CheckpointWriter(store: store, keeping: 1)
+            try writer.save(sample(step: 1))
+            try writer.finish()
+            full.store(true, ordering: .relaxed)
+            try writer.save(sample(step: 2))
+            let error = try #require(throws: FileError.self) { try writer.finish() }
+            #expect(error.number == ENOSPC)
+            #expect(error.description.contains("free some space"))
+            #expect(try store.newest(model: "teacher-0").checkpoint?.step == 1)
+            try writer.finish()
+
+            // The error comes with the next save, which is begun all the same.
+            try writer.save(sample(step: 2))
+            while writer.isSaving { usleep(1000) }
+            full.store(false, ordering: .relaxed)
+            #expect(throws: FileError.self) { try writer.save(sample(step: 3)) }
+            try writer.finish()
+            #expect(try store.newest(model: "teacher-0").checkpoint?.step == 3)
+            #expect(writer.takeSaved().map(\.step) == [1, 3])
+        }
+    }
+
+    @Test func badStateIsRefusedAtOnce() throws {
+        try withFolder { folder in
+            let good = sample(step: 1)
+            let bad = Checkpoint(
+                model: "teacher-0", phase: "teach", step: 1, jobHash: "", entries: tinyEntries,
+                weights: good.weights.map { _ in .nan }, ema: good.ema, firstMoment: good.firstMoment,
+                secondMoment: good.secondMoment)
+            let writer = CheckpointWriter(store: CheckpointStore(directory: folder), keeping: 1)
+            let error = try checkpointError { try writer.save(bad) }
+            #expect(error.code == .notFinite)
+            try writer.save(good)
+            try writer.finish()
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// The promise of DESIGN 3.1: the number of ranks, and who starts them, is no part of the result.
+    ///
+    /// Fails when lanes are summed in rank order: then 1, 2, 3 and 4 ranks give four different hashes.
+    @Suite(.serialized)
+    struct EqualBitsTests {
+        @Test(arguments: [1, 3, 4])
+        func `Any number of ranks comes to the same hashes, logs and samples`(ranks: Int) throws {
+            let expected = try Runs.finished().result
+            expectSame(try Runs.finished(ranks: ranks).result, expected, "\(ranks) ranks against 2")
+        }
+
+        @Test func `The three models differ from each other`() throws {
+            let result = try Runs.finished().result
+            #expect(result.weights.keys.sorted() == ["student", "teacher-0", "teacher-1"])
+            #expect(Set(result.weights.values).count == 3)
+            #expect(Set(result.averages.values).count == 3)
+            #expect(Set(result.weights.values).isDisjoint(with: result.averages.values))
+            #expect(result.logs.values.allSatisfy { $0.count { $0 == UInt8(ascii: "\n") } == TinyJob.steps })
+        }
+
+        @Test func `Another seed comes to other hashes`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let result = try RunResult(job.finish(ranks: 2, set: ["seed=8"]), job.run)
+            for (model, hash) in result.weights { #expect(hash != expected.weights[model], "\(model)") }
+        }
+
+        @Test func `mpirun by hand comes to the same result`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let end = try run(
+                .mpirun,
+                ["--oversubscribe", "--bind-to", "none", "-n", "2", try Program.worker.path]
+                    + [job.file, "--run", job.run.path], in: job.folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            let bytes = try #require(job.run.bytes("outcome.json"))
+            let outcome = try #require(JSONSerialization.jsonObject(with: bytes) as? [String: Any])
+            try expectSame(RunResult(outcome, job.run), expected, "by hand")
+        }
+
+        @Test func `A finished run run again says the same and computes nothing`() throws {
+            let made = try Runs.finished()
+            let job = try TinyJob(copying: made.job)
+            let before = job.run.treasures
+            let end = try job.finish(ranks: 1)
+            try expectSame(RunResult(end, job.run), made.result, "again")
+            #expect(job.run.treasures == before)
+            let phases = try #require(end.json["phases"] as? [[String: Any]])
+            let training = phases.filter { ["teach", "distill"].contains($0["name"] as? String) }
+            #expect(training.allSatisfy { $0["images_per_second"] as? Double == 0 }, "\(training)")
+        }
+    }
+}

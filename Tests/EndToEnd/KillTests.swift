@@ -1,0 +1,69 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// What `kill -9` costs: steps since the last checkpoint, and nothing else.
+    ///
+    /// Fails when the log is not cut back on resume, when a checkpoint lacks a moment, or when the step's random numbers
+    /// are drawn from a stream instead of being addressed.
+    @Suite(.serialized)
+    struct KillTests {
+        /// Who is killed.
+        enum Victim: String, CaseIterable {
+            case oneRank
+            case launcherAndRanks
+            case everything
+
+            func kill(_ run: ProgramRun) {
+                let processes = run.processes
+                let name = processes.filter { $0.name != Program.diptych.rawValue }
+                switch self {
+                case .oneRank: processes.last { $0.name == Program.worker.rawValue }?.send(SIGKILL)
+                case .launcherAndRanks: for process in name { process.send(SIGKILL) }
+                case .everything: for process in processes { process.send(SIGKILL) }
+                }
+            }
+        }
+
+        @Test(arguments: Victim.allCases)
+        func `Killed in every phase, and resumed on other ranks, a run comes to the same result`(
+            victim: Victim
+        ) throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            for (moment, ranks) in [(Moment.teach, 2), (.distill, 3), (.sample, 4)] {
+                let run = try job.start(ranks: ranks)
+                try moment.wait(for: run, job.run)
+                victim.kill(run)
+                let end = try run.end()
+                try #require(moment.isUnfinished(in: job.run), "\(moment) was over before the kill")
+                if victim == .everything {
+                    #expect(end.code == nil, "\(moment)")
+                } else {
+                    #expect(end.code == Exit.rankLost, "\(moment): \(end.error)")
+                    let message = try #require(end.json["message"] as? String)
+                    #expect(message.contains("the same command goes on"), "\(moment): \(message)")
+                    if victim == .oneRank {
+                        #expect(message.contains(/rank \d+ \(process \d+ on .*signal 9/), "\(message)")
+                    }
+                }
+            }
+            let resumed = job.run.events("resumed")
+            try expectSame(RunResult(job.finish(ranks: 1), job.run), expected, "after three kills")
+            #expect(!resumed.isEmpty, "the second execution went on from checkpoints")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
+        }
+
+        @Test func `A run that loses its supervisor saves, and the same command waits for it and goes on`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let first = try job.start(ranks: 2)
+            try Moment.teach.wait(for: first, job.run)
+            first.send(SIGKILL)
+            #expect(try first.endOfProgram().code == nil)
+            let second = try job.finish(ranks: 2)
+            #expect(first.ranks.isEmpty)
+            try expectSame(RunResult(second, job.run), expected, "after the supervisor's end")
+        }
+    }
+}

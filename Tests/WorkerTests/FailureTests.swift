@@ -1,0 +1,67 @@
+import Communication
+import Jobs
+import Testing
+import Worker
+
+@Suite struct FailureTests {
+    private struct Trouble: Error, CustomStringConvertible {
+        let rank: Int
+        var description: String { "trouble on \(rank)" }
+    }
+
+    @Test func theFirstRankThatFailsReportsAndTheOthersEcho() throws {
+        let errors = try onRanks(4) { world in
+            let error = errorThrown {
+                try world.together("looking") {
+                    if world.rank == 1 || world.rank == 3 { throw Trouble(rank: world.rank) }
+                }
+            }
+            // Nobody is left behind in a collective.
+            try world.barrier()
+            return error
+        }
+        #expect((errors[1] as? Trouble)?.rank == 1)
+        for rank in [0, 2, 3] {
+            let error = try #require(errors[rank] as? CommunicationError)
+            #expect(error.isEcho)
+            #expect(error.reason == "rank 1 failed: trouble on 1")
+        }
+        #expect(try onRanks(2) { world in try world.together("looking") { world.rank } } == [0, 1])
+    }
+
+    @Test func whatAllRanksFindIsReportedByTheFirst() throws {
+        let errors = try onRanks(3) { $0.shared(Trouble(rank: 9), "looking") }
+        #expect(errors.map { $0 is Trouble } == [true, false, false])
+        #expect(errors.map { ($0 as? CommunicationError)?.isEcho } == [nil, true, true])
+    }
+
+    @Test func anErrorOnTheRootKeepsItsCodeThereAndIsAnEchoElsewhere() throws {
+        let errors = try onRanks(2) { world in
+            errorThrown { try world.onRoot { throw DiptychFailure(.inputOutput, "the disk is full") } }
+        }
+        #expect(errors.map { $0.map { DiptychFailure($0).code } } == [.inputOutput, .rankLost])
+        #expect((errors[1] as? CommunicationError)?.isEcho == true)
+    }
+
+    @Test func aDisagreementIsReportedOnceAndIsNoLostRank() throws {
+        let errors = try onRanks(2) { world in
+            errorThrown { try world.requireAgreement(on: world.rank, named: "the number") } as? CommunicationError
+        }
+        #expect(errors.map { $0?.isEcho } == [false, true])
+        #expect(errors.compactMap { $0 }.map { DiptychFailure($0).code } == [.badData, .badData])
+    }
+
+    @Test func failedSystemCallsEndWith74() {
+        #expect(DiptychFailure(SystemCallError("/x", "open", number: 13)).code == .inputOutput)
+    }
+
+    @Test func missingImagesAreReportedByOneRank() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.data.images = workshop.path + "/nowhere" })
+        let errors = try onRanks(3) { world in
+            errorThrown { _ = try Session(world: world, directory: directory) }
+        }
+        #expect(errors.map { ($0 as? CommunicationError)?.isEcho } == [nil, true, true])
+        #expect(errors[0].map { DiptychFailure($0).code } == .inputOutput)
+    }
+}

@@ -1,0 +1,131 @@
+import Communication
+import Diffusion
+import Tensor
+import TestSupport
+import Testing
+import Worker
+
+@Suite struct TrainerTests {
+    @Test(arguments: [4, 6]) func bitsDoNotDependOnTheNumberOfRanks(lanes: Int) throws {
+        let alone = try onRanks(1) { try train(lanes: lanes, on: $0) }[0]
+        #expect(alone.results.map(\.laneLosses.count) == [lanes, lanes, lanes])
+        for ranks in 2...4 {
+            let together = try onRanks(ranks) { try train(lanes: lanes, on: $0) }
+            for rank in together {
+                #expect(rank.weights == alone.weights, "\(ranks) ranks")
+                #expect(rank.results.map(\.laneLosses) == alone.results.map(\.laneLosses), "\(ranks) ranks")
+                #expect(rank.results.map(\.loss) == alone.results.map(\.loss), "\(ranks) ranks")
+                #expect(rank.results.map(\.gradientNorm) == alone.results.map(\.gradientNorm), "\(ranks) ranks")
+            }
+            #expect(together.flatMap(\.average) == alone.average, "\(ranks) ranks")
+        }
+    }
+
+    @Test func aProcessAloneDoesTheSameAsRanksOnThreads() throws {
+        Threads.useOne()
+        let solo = try train(lanes: 4, on: SoloCommunicator())
+        #expect(try onRanks(2) { try train(lanes: 4, on: $0) }[1].weights == solo.weights)
+    }
+
+    @Test func stepsAreThoseOfOneBigBatch() throws {
+        Threads.useOne()
+        let configuration = Bench.configuration(dropout: 0)
+        // A large epsilon: without it a step hangs on the sign of gradients that are nothing but rounding.
+        let adam = Adam(epsilon: 1e-2)
+        let trainer = Bench.trainer(lanes: 4, on: SoloCommunicator(), configuration: configuration, adam: adam)
+        let first = trainer.parameters.values.scalars
+        let results = try Bench.train(trainer, steps: 0..<3)
+
+        let network = UNet2D(configuration)
+        let vector = ParameterVector(network)
+        vector.initialize(seed: 3, model: 0)
+        var moments = (FloatBuffer(count: vector.paddedCount), FloatBuffer(count: vector.paddedCount))
+        let average = FloatBuffer(vector.values.scalars)
+        for step in 0..<3 {
+            let settings = Bench.settings(step)
+            let tape = Tape(recording: true)
+            let loss = Bench.loss(network, items: Array(0..<8), step: step, tape)
+            vector.clearGradients()
+            tape.backward(from: loss)
+            let norm = vector.gradients.scalars.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+            #expect(abs(results[step].loss - Double(loss.scalars[0])) < 1e-5)
+            #expect(abs(results[step].gradientNorm - norm) < 1e-4 * norm)
+            #expect(norm > settings.maxGradientNorm, "the clip must be part of the test")
+            adam.update(
+                values: vector.values, gradients: vector.gradients, firstMoment: moments.0, secondMoment: moments.1,
+                ema: average, range: 0..<vector.paddedCount, step: step, learningRate: settings.learningRate,
+                gradientScale: Float(settings.maxGradientNorm / norm), emaDecay: settings.averageDecay)
+            vector.valuesChanged()
+        }
+        moments = (trainer.optimizer.firstMoment, trainer.optimizer.secondMoment)
+        let moved = distance(first, vector.values.scalars)
+        #expect(moved > 0.01)
+        #expect(distance(trainer.parameters.values.scalars, vector.values.scalars) < 1e-3 * moved)
+        #expect(distance(trainer.optimizer.movingAverage.scalars, average.scalars) < 1e-3 * moved)
+    }
+
+    @Test(arguments: [1, 3]) func aLossThatIsNotFiniteIsNamedOnEveryRankAndChangesNothing(ranks: Int) throws {
+        let outcomes = try onRanks(ranks) { group in
+            let trainer = Bench.trainer(lanes: 4, on: group)
+            _ = try Bench.train(trainer, steps: 0..<1)
+            let before = Trained(trainer, [])
+            let error = errorThrown {
+                _ = try trainer.step(Bench.settings(1)) { lane, tape in
+                    let loss = Bench.loss(trainer.network, items: [2 * lane, 2 * lane + 1], step: 1, tape)
+                    return lane == 2 ? tape.scale(loss, by: .nan) : loss
+                }
+            }
+            let after = Trained(trainer, [])
+            // And the trainer is as good as new.
+            _ = try Bench.train(trainer, steps: 1..<2)
+            return (
+                error.map { "\($0)" }, before.weights == after.weights && before.average == after.average,
+                trainer.parameters.values.scalars
+            )
+        }
+        let expected = try onRanks(1) { group in
+            let trainer = Bench.trainer(lanes: 4, on: group)
+            return Trained(trainer, try Bench.train(trainer, steps: 0..<2)).weights
+        }[0]
+        for (message, isUnchanged, weights) in outcomes {
+            #expect(message == "the loss of lane 2 at step 1 is nan")
+            #expect(isUnchanged)
+            #expect(weights == expected)
+        }
+    }
+
+    @Test func flagsOfEveryRankReachEveryRank() throws {
+        let flags = try onRanks(3) { group in
+            let trainer = Bench.trainer(lanes: 4, on: group)
+            let settings = Bench.settings(0, flags: 1 << UInt8(group.rank))
+            return try trainer.step(settings) { lane, tape in
+                Bench.loss(trainer.network, items: [lane], step: 0, tape)
+            }.flags
+        }
+        #expect(flags == [7, 7, 7])
+    }
+
+    @Test func ranksThatOwnNoShardTakePart() throws {
+        let configuration = UNetConfiguration(
+            height: 8, width: 8, inChannels: 1, outChannels: 1, channels: [4, 4], layersPerBlock: 1,
+            attention: [false, false], normGroups: 2, attentionHeadDimension: nil)
+        let weights = try [1, 4].map { ranks in
+            try onRanks(ranks) { group in
+                let trainer = Bench.trainer(lanes: 4, on: group, configuration: configuration)
+                #expect(trainer.parameters.blockCount < 4)
+                return Trained(trainer, try Bench.train(trainer, steps: 0..<2)).weights
+            }
+        }
+        #expect(weights[1] == Array(repeating: weights[0][0], count: 4))
+    }
+}
+
+private func train(lanes: Int, on group: any Communicator) throws -> Trained {
+    let trainer = Bench.trainer(lanes: lanes, on: group)
+    return Trained(trainer, try Bench.train(trainer, steps: 0..<3))
+}
+
+/// L2 distance.
+private func distance(_ one: [Float], _ other: [Float]) -> Double {
+    zip(one, other).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }.squareRoot()
+}

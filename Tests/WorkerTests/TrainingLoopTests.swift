@@ -1,0 +1,141 @@
+import Communication
+import Foundation
+import Jobs
+import Tensor
+import Testing
+import Worker
+
+@Suite struct TrainingLoopTests {
+    @Test func aStopAndAResumeLeaveNoTrace() throws {
+        let workshop = try Workshop()
+        let whole = try workshop.run("whole", workshop.job())
+        let finished = try onRanks(2) { try train(in: whole, on: $0) }
+        #expect(finished.map(\.isFinished) == [true, true])
+        #expect(finished.map(\.stepsDone) == [6, 6])
+        #expect(whole.losses("teacher-0").count == 6)
+        #expect(finished.map(\.finalLoss) == [whole.losses("teacher-0").last, whole.losses("teacher-0").last])
+        // Every 4 steps, and the last.
+        #expect(whole.checkpointSteps(of: "teacher-0") == [4, 6])
+
+        let broken = try workshop.run("broken", workshop.job())
+        // One rank alone hears of it; the group stops after one and the same step.
+        let stopped = try onRanks(2) { world in
+            var questions = 0
+            return try train(in: broken, on: world) {
+                questions += 1
+                return world.rank == 1 && questions == 3
+            }
+        }
+        #expect(stopped.map(\.isFinished) == [false, false])
+        #expect(stopped.map(\.stepsDone) == [3, 3])
+        #expect(broken.checkpointSteps(of: "teacher-0") == [3])
+
+        // Steps beyond the checkpoint, as after kill -9, and half a line.
+        let log = try StepLog(path: broken.log(of: "teacher-0"))
+        try log.append(StepRecord(step: 3, loss: 5, learningRate: 1, gradientNorm: 1))
+        let tail = try #require(FileHandle(forWritingAtPath: broken.log(of: "teacher-0")))
+        try tail.seekToEnd()
+        try tail.write(contentsOf: Data(#"{"step":4,"lo"#.utf8))
+
+        let resumed = try onRanks(3) { try train(in: broken, on: $0) }
+        #expect(resumed.map(\.stepsDone) == [3, 3, 3])
+        #expect(broken.logText("teacher-0") == whole.logText("teacher-0"))
+        #expect(broken.checkpoint("teacher-0", step: 6) == whole.checkpoint("teacher-0", step: 6))
+    }
+
+    @Test func aFinishedModelIsLeftAlone() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        let first = try onRanks(1) { try train(in: directory, on: $0) }
+        let log = directory.logText("teacher-0")
+        let again = try onRanks(2) { try train(in: directory, on: $0) }
+        #expect(again.map(\.isFinished) == [true, true])
+        #expect(again.map(\.stepsDone) == [0, 0])
+        #expect(again.map(\.finalLoss) == [first[0].finalLoss, first[0].finalLoss])
+        #expect(directory.logText("teacher-0") == log)
+    }
+
+    @Test func timeAloneMakesCheckpointsDue() throws {
+        let workshop = try Workshop()
+        let job = workshop.job {
+            $0.checkpoint.everySteps = 1000
+            $0.checkpoint.everyMinutes = 1e-9
+            $0.checkpoint.keep = 2
+            $0.teach.steps = 3
+        }
+        let directory = try workshop.run("run", job)
+        _ = try onRanks(2) { try train(in: directory, on: $0) }
+        #expect(try directory.events(.checkpoint).map { $0["step"] as? Int } == [1, 2, 3])
+        #expect(directory.checkpointSteps(of: "teacher-0") == [2, 3])
+    }
+
+    @Test func eventsTellWhoDidWhatAndWhen() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        let before = Date().timeIntervalSince1970
+        _ = try onRanks(3) { try train(in: directory, on: $0) }
+        let after = Date().timeIntervalSince1970
+
+        let lanes = try directory.events(.started).filter { $0["model"] as? String == "teacher-0" }
+            .sorted { ($0["rank"] as? Int ?? 0) < ($1["rank"] as? Int ?? 0) }.map { $0["lanes"] as? [Int] }
+        #expect(lanes == [[0, 1], [2], [3]])
+        let machines = try directory.events(.started).compactMap { $0["numerics"] as? [String: Any] }
+        #expect(machines.count == 3)
+        #expect(machines.allSatisfy { $0["onednn"] as? String == NumericsProfile.current().oneDNN })
+
+        let rates = try directory.events(.rate)
+        #expect(rates.count == 3)
+        for rate in rates {
+            let began = try #require(rate["began"] as? Double)
+            let ended = try #require(rate["ended"] as? Double)
+            #expect(before <= began && began < ended && ended <= after)
+            #expect(rate["model"] as? String == "teacher-0")
+            #expect(rate["first_step"] as? Int == 0)
+            #expect(rate["steps"] as? Int == 6)
+            #expect((rate["images_per_second"] as? Double ?? 0) > 0)
+        }
+
+        let beats = Heartbeat.readAll(in: directory)
+        #expect(beats.map(\.rank) == [0, 1, 2])
+        #expect(beats.allSatisfy { $0.model == "teacher-0" && $0.step == 6 && $0.totalSteps == 6 })
+        #expect(beats.allSatisfy { $0.loss == directory.losses("teacher-0").last })
+    }
+
+    @Test func aLossThatIsNotFiniteEndsTheRunWithOneReport() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.checkpoint.everySteps = 2 })
+        let failures = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
+            var lanesDone = 0
+            let broken = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
+                let loss = try task.laneLoss($0, $1, $2, $3)
+                lanesDone += 1
+                return $2 == 3 && world.rank == 1 && lanesDone == 8 ? $3.scale(loss, by: .infinity) : loss
+            }
+            let error = errorThrown {
+                _ = try TrainingLoop(session: session, task: broken, group: world).run()
+            }
+            return error.map { ($0 is DiptychFailure, ($0 as? CommunicationError)?.isEcho, DiptychFailure($0)) }
+        }
+        #expect(failures.map { $0?.0 } == [true, false], "rank 0 reports")
+        #expect(failures.map { $0?.1 } == [nil, true], "rank 1 leaves the word to rank 0")
+        #expect(failures[0]?.2.code == .badData)
+        for failure in failures {
+            let message = failure?.2.message ?? ""
+            #expect(message.contains("teacher-0 cannot go on: the loss of lane 3 at step 3 is inf"), "\(message)")
+        }
+        #expect(directory.losses("teacher-0").count == 3)
+        #expect(directory.checkpoint("teacher-0", step: 2) != nil)
+        #expect(directory.checkpoint("teacher-0", step: 4) == nil)
+    }
+}
+
+/// Trains teacher 0 on all ranks.
+private func train(
+    in directory: RunDirectory, on world: any Communicator, isStopRequested: @escaping () -> Bool = { false }
+) throws -> TrainingLoop.Report {
+    let session = try Session(world: world, directory: directory, isStopRequested: isStopRequested)
+    let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
+    return try TrainingLoop(session: session, task: task, group: world).run()
+}
