@@ -24,15 +24,11 @@ extension Job {
     /// Paths, ranks, retention and the name are not in it, nor are the numbers of steps, which may grow: a checkpoint
     /// stays valid when a run is extended.
     public var hash: String {
-        var hasher = SHA256()
-        hasher.update(data: Array("diptych job 1\n".utf8))
+        var text = "diptych job 1\n"
         for key in JobSchema.keys where key.isActive(self) && key.effect == .bits {
-            hasher.update(data: Array("\(key.path): \(key.write(self))\n".utf8))
+            text += "\(key.path): \(key.write(self))\n"
         }
-        return hasher.finalize().map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
+        return hexadecimalSHA256(text)
     }
 
     /// One value in which two jobs differ.
@@ -115,4 +111,9 @@ extension Job {
     public func options(of model: TrainedModel) -> TrainingOptions {
         model.phase == .distill ? distill : teach
     }
+}
+
+/// SHA-256 of a text's UTF-8 bytes, as 64 hexadecimal digits.
+package func hexadecimalSHA256(_ text: String) -> String {
+    SHA256.hash(data: Array(text.utf8)).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
 }

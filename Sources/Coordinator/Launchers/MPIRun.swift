@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import Jobs
 
@@ -73,7 +72,7 @@ package struct MPIRun {
         if ranks > machine.cores { set("OMPI_MCA_mpi_yield_when_idle", "1") }
         var scratch: [String] = []
         if machine.isSingleNode {
-            let name = "diptych-\(getuid())-\(Self.shortHash(label))"
+            let name = "diptych-\(getuid())-\(hexadecimalSHA256(label).prefix(12))"
             let temporary = environment["TMPDIR"].map { $0.count < 40 ? $0 : "/tmp" } ?? "/tmp"
             scratch = ["\(temporary)/\(name)", "/dev/shm/\(name)"]
             set("OMPI_MCA_orte_tmpdir_base", scratch[0])
@@ -87,11 +86,5 @@ package struct MPIRun {
             executable = setpriv
         }
         return Invocation(executable: executable, arguments: all, environment: environment, scratch: scratch)
-    }
-
-    /// Twelve hexadecimal digits that stand for a text.
-    private static func shortHash(_ text: String) -> String {
-        SHA256.hash(data: Array(text.utf8)).prefix(6).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
-            .joined()
     }
 }
