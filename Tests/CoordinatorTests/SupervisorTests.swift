@@ -193,6 +193,27 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/arguments"))
     }
 
+    @Test func planningTouchesNothing() throws {
+        let cluster = try FakeCluster(.success)
+        let missing = try cluster.start("plan", "job.yaml", "--ranks", "3", "--run", "r").result()
+        #expect(missing.code == 74)
+        #expect(missing.error.contains("/nonexistent/images.idx"))
+        let end = try cluster.start(
+            "plan", "job.yaml", "--ranks", "3", "--run", "r", "--set", "data.shape=[1, 8, 8]", "--json"
+        ).result()
+        #expect(end.code == 0, "\(end.error)")
+        let json = try line(end.output)
+        let groups = try #require(json["groups"] as? [[String: Any]])
+        #expect(groups.map { $0["ranks"] as? [Int] } == [[0, 1], [2]])
+        #expect(groups.map { $0["images_per_rank"] as? [Int] } == [[4, 4], [8]])
+        #expect(groups.map { $0["models"] as? [String] } == [["teacher-0"], ["teacher-1"]])
+        #expect(json["rank_limit"] as? Int == 4)
+        #expect((json["parameters"] as? Int ?? 0) > 1000)
+        #expect(try cluster.start("plan", "job.yaml", "--ranks", "9").result().code == 64)
+        #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/r"))
+        #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/arguments"))
+    }
+
     @Test func benchmarksPassTheLineOn() throws {
         let cluster = try FakeCluster(.errand)
         let end = try cluster.start("bench", "--batch", "16", "--ranks", "2", "--forward", "--json").result()

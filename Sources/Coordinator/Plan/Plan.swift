@@ -55,7 +55,8 @@ struct Plan {
     ///   - placement: Its ranks.
     ///   - run: The run's directory, if given.
     ///   - rate: Training images per second of one rank, if the user states them.
-    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, 65 for data that cannot be used.
+    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built or too few images, 65 for damaged data, 74 for
+    ///   data that are not there.
     init(job: Job, placement: Placement, run: String?, rate: Double?) throws {
         self.job = job
         self.placement = placement
@@ -83,8 +84,8 @@ struct Plan {
             catalogue = try Catalogue.load(
                 DataSource(
                     reader: job.data.reader, images: path, labels: job.data.labels.map { absolutePath($0) }))
-        } catch {
-            throw DiptychFailure(.badData, "\(error)")
+        } catch let error as DatasetError {
+            throw DiptychFailure(exitCode(error), "\(error)")
         }
         let shape = [catalogue.channels, catalogue.height, catalogue.width]
         if let stated = job.data.shape, stated != shape {
@@ -94,11 +95,20 @@ struct Plan {
         let needed = job.data.members + job.data.heldOut
         guard catalogue.count >= needed else {
             throw DiptychFailure(
-                .badData,
+                .usage,
                 "\(printable(path)): `data.members` and `data.held_out` ask for \(needed) images, there are "
                     + "\(catalogue.count)")
         }
         return (shape, catalogue.classCount, nil)
+    }
+
+    /// The code with which the ranks would end on the same data.
+    private static func exitCode(_ error: DatasetError) -> ExitCode {
+        switch error.kind {
+        case .missingFile, .unreadableFile, .unwritableFile: .inputOutput
+        case .missingLabels, .notEnoughImages: .usage
+        default: .badData
+        }
     }
 
     // MARK: Time
