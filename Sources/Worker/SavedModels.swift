@@ -20,7 +20,13 @@ extension Session {
     func newestCheckpoint(of model: TrainedModel, entries: [Checkpoint.Entry]) throws -> CheckpointSearch {
         let search = try store.newest(model: model.name, jobHash: job.hash, entries: entries)
         for skipped in search.skipped {
-            note(.checkpointSkipped, ["path": .string(skipped.path), "reason": .string(skipped.reason)])
+            note(
+                .checkpointSkipped,
+                [
+                    "model": .string(model.name), "path": .string(skipped.path), "step": .integer(skipped.step),
+                    "steps_lost": .integer(skipped.step - (search.checkpoint?.step ?? 0)),
+                    "reason": .string(skipped.reason),
+                ])
         }
         if search.checkpoint == nil, let first = search.skipped.first {
             throw DiptychFailure(

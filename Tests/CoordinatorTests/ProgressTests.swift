@@ -112,6 +112,14 @@ import Testing
         #expect(!line.contains("\u{1B}"))
     }
 
+    @Test func phasesWithoutStepsHaveNoPercentage() {
+        let split = ModelProgress(
+            phase: .split, model: "", step: 0, totalSteps: 0, loss: nil, imagesPerSecond: 0, secondsLeft: nil)
+        let renderer = ProgressRenderer(style: .init())
+        #expect(renderer.bars([split], width: 80) == ["split"])
+        #expect(renderer.line([split]) == "split")
+    }
+
     @Test func spansAndNumbersAreShort() {
         #expect(ProgressRenderer.duration(0.4) == "0 s")
         #expect(ProgressRenderer.duration(59.6) == "1 min 0 s")

@@ -224,8 +224,11 @@ import Testing
             #expect(try cluster.start(["sample", "runs/fake"] + wrong).result().code == 64, "\(wrong)")
         }
         let end = try cluster.start(
-            "sample", "runs/fake", "--model", "dual", "--count", "5", "--steps", "7", "--out", "here", "--ranks", "2"
+            "sample", "runs/fake", "--model", "dual", "--count", "5", "--steps", "7", "--out", "here", "--ranks", "2",
+            "--json"
         ).result()
+        let folder = cluster.folder + "/here"
+        #expect(try line(end.output)["files"] as? [String] == [folder + "/dual.npz", folder + "/dual.png"])
         #expect(end.code == 0, "\(end.error)")
         let arguments = try cluster.text("arguments").split(separator: "\n").map(String.init)
         let start = try #require(arguments.firstIndex(of: "sample"))

@@ -24,7 +24,7 @@ extension EndToEnd {
             let job = try TinyJob(replacing: "held_out: 100", with: "held_uot: 100")
             try expectRefusal(
                 job.finish(ranks: 1), code: Exit.usage,
-                naming: ["tiny.yaml:7", "`data.held_uot`", "`data.held_out`"])
+                naming: ["tiny.yaml:8", "`data.held_uot`", "`data.held_out`"])
             #expect(!FileManager.default.fileExists(atPath: job.run.path))
         }
 

@@ -131,7 +131,7 @@ extension EndToEnd {
             let folder = try TemporaryFolder()
             let end = try run(.diptych, [command, "--help"].filter { !$0.isEmpty }, in: folder)
             #expect(end.code == Exit.done)
-            #expect(end.output.contains("USAGE: diptych"))
+            #expect(end.output.contains("USAGE: diptych \(command.isEmpty ? "<subcommand>" : command)"))
             #expect(end.error.isEmpty)
         }
 

@@ -5,12 +5,11 @@ extension EndToEnd {
     /// Who computes what, and when, as the event log tells it.
     @Suite(.serialized)
     struct ConcurrencyTests {
-        /// From a model's first to its last step, in Unix seconds.
+        /// From the beginning of a model's first step to the end of its last, in Unix seconds.
         private func interval(of model: String, in run: RunFolder) throws -> ClosedRange<Double> {
-            let mine = run.events().filter { $0["model"] as? String == model }
-            let begin = try #require(mine.first { $0["kind"] as? String == "started" }?["time"] as? Double)
-            let end = try #require(mine.first { $0["kind"] as? String == "rate" }?["time"] as? Double)
-            return begin...max(begin, end)
+            let rate = try #require(run.events("rate").first { $0["model"] as? String == model })
+            #expect(rate["first_step"] as? Int == 0)
+            return try #require(rate["began"] as? Double)...#require(rate["ended"] as? Double)
         }
 
         /// Share of the teach phase in which both teachers do steps.

@@ -45,13 +45,13 @@ extension EndToEnd {
             let invalid = checkpoints.filter { $0["valid"] as? Bool == false }
             #expect(invalid.compactMap { $0["path"] as? String } == [path])
 
-            try expectSame(RunResult(job.finish(ranks: 2), job.run), Runs.finished().result, "\(damage)")
-            let skipped = job.run.events("checkpoint_skipped")
-            #expect(skipped.contains { ($0["path"] as? String)?.contains("step-000000\(newest)") == true })
-            let resumed = job.run.events("resumed").last {
-                $0["model"] as? String == "student" && $0["step"] as? Int == previous
-            }
-            #expect(resumed?["steps_lost"] as? Int == newest - previous)
+            let resumed = try job.finish(ranks: 2)
+            try expectSame(RunResult(resumed, job.run), Runs.finished().result, "\(damage)")
+            let event = try #require(job.run.events("checkpoint_skipped").first)
+            #expect(event["path"] as? String == path)
+            #expect(event["steps_lost"] as? Int == newest - previous)
+            #expect(resumed.error.contains("cost \(newest - previous) steps"), "\(resumed.error)")
+            #expect(resumed.error.contains("step-000000\(newest)"))
         }
 
         @Test func `With all checkpoints of a model damaged the run refuses to begin anew`() throws {

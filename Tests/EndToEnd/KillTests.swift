@@ -1,34 +1,6 @@
 import Foundation
 import Testing
 
-/// Where in a run something is done to it.
-enum Moment: String, CaseIterable {
-    case teach
-    case distill
-    case sample
-
-    /// Waits until the run is in the middle of the phase.
-    func wait(for run: ProgramRun, _ folder: RunFolder) throws {
-        switch self {
-        case .teach: try run.wait(until: "teacher-0 has done 8 steps") { folder.steps(of: "teacher-0") >= 8 }
-        case .distill: try run.wait(until: "the student has done 8 steps") { folder.steps(of: "student") >= 8 }
-        case .sample:
-            try run.wait(until: "a rank samples") {
-                folder.heartbeats.values.contains { $0["phase"] as? String == "sample" && $0["step"] as? Int ?? 0 > 0 }
-            }
-        }
-    }
-
-    /// Whether the run is not beyond the phase.
-    func isUnfinished(in folder: RunFolder) -> Bool {
-        switch self {
-        case .teach: folder.steps(of: "student") == 0
-        case .distill: folder.steps(of: "student") < TinyJob.steps
-        case .sample: folder.bytes("samples/student.npz") == nil
-        }
-    }
-}
-
 extension EndToEnd {
     /// What `kill -9` costs: steps since the last checkpoint, and nothing else.
     ///

@@ -14,10 +14,7 @@ extension EndToEnd {
             let expected = try Runs.finished().result
             let job = try TinyJob()
             for (moment, models) in [(Moment.teach, ["teacher-0", "teacher-1"]), (.distill, ["student"])] {
-                let run = try job.start(ranks: 2)
-                try moment.wait(for: run, job.run)
-                run.send(signal)
-                let end = try run.end()
+                let end = try moment.stop(job.start(ranks: 2), job.run, signal: signal)
                 #expect(end.code == Exit.stopped, "\(moment): \(end.error)")
                 try #require(moment.isUnfinished(in: job.run), "\(moment) was over before the signal")
                 for model in models {

@@ -74,9 +74,10 @@ struct BenchCommand: ParsableCommand {
         let invocation = launcher.invocation(
             ranks: ranks ?? machine.cores, arguments: arguments, label: "bench \(getpid())")
         let line = try Errand(invocation: invocation, signals: signals, say: console.say).run()
-        guard let result = try? JSONDecoder().decode(BenchResult.self, from: Data(line.utf8)) else {
+        guard let line, let result = try? JSONDecoder().decode(BenchResult.self, from: Data(line.utf8)) else {
             throw DiptychFailure(
-                .internalError, "the benchmark's line cannot be read; please report it: \(printable(line))")
+                .internalError,
+                "the benchmark's line cannot be read; please report it: \(printable(line ?? "(nothing)"))")
         }
         if json { Console.write(line + "\n", to: STDOUT_FILENO) } else { result.lines.forEach(console.say) }
     }

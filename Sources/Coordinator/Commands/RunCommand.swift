@@ -57,7 +57,9 @@ struct RunCommand: ParsableCommand {
             invocation: launcher.invocation(
                 ranks: placement.ranks, arguments: ["train", "--run", directory.path], label: directory.path),
             lock: preparation.lock)
+        let started = Date().timeIntervalSince1970
         let outcome = try Supervisor(assignment, signals: signals, progress: display).run()
+        RunReport.damage(since: started, directory, console)
         RunReport.end(outcome, directory, console)
         return outcome
     }

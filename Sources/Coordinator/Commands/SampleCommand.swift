@@ -51,9 +51,14 @@ struct SampleCommand: ParsableCommand {
         let launcher = try MPIRun(machine: machine)
         let invocation = launcher.invocation(
             ranks: count, arguments: request.arguments, label: "sample \(getpid()) \(directory.path)")
-        let line = try Errand(invocation: invocation, signals: signals, say: console.say).run()
-        if json { Console.write(line + "\n", to: STDOUT_FILENO) }
-        console.say("\(request.count) images of \(request.model): \(printable(request.out))")
+        _ = try Errand(invocation: invocation, signals: signals, say: console.say).run()
+        let files = request.files
+        console.say(
+            "\(request.count) images of \(request.model): " + files.map { printable($0) }.joined(separator: ", "))
+        console.report([
+            "run": .string(directory.path), "model": .string(request.model), "count": .integer(request.count),
+            "out": .string(request.out), "files": .array(files.map { .string($0) }),
+        ])
     }
 
     /// What the ranks are asked for.
@@ -63,6 +68,13 @@ struct SampleCommand: ParsableCommand {
         var batches: Int
         var out: String
         var arguments: [String]
+
+        /// What the ranks have left in the folder: the grid and the images as numbers.
+        var files: [String] {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: out)) ?? []
+            return names.filter { $0.hasPrefix(model) && ($0.hasSuffix(".png") || $0.hasSuffix(".npz")) }.sorted()
+                .map { "\(out)/\($0)" }
+        }
     }
 
     /// Fills in the job's values and checks all of them.

@@ -3,7 +3,7 @@ import Jobs
 
 /// A short job of the ranks that has no run of its own: sampling from a checkpoint, or a benchmark.
 ///
-/// Rank 0 ends it with one line of JSON on its standard output.
+/// Rank 0 may end it with one line of JSON on its standard output.
 struct Errand {
     /// How the ranks are started.
     let invocation: MPIRun.Invocation
@@ -14,9 +14,9 @@ struct Errand {
 
     /// Starts the ranks and waits for their end.
     ///
-    /// - Returns: Rank 0's line of JSON.
+    /// - Returns: Rank 0's line of JSON, if it wrote one.
     /// - Throws: `DiptychFailure` that says what failed; with code 130 when a signal ended it.
-    func run() throws -> String {
+    func run() throws -> String? {
         try Leftovers.prepare(invocation.scratch)
         defer { Leftovers.sweep(invocation.scratch) }
         let child = try ChildProcess(invocation)
@@ -42,10 +42,9 @@ struct Errand {
                 if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { break }
             }
         }
-        guard let end = child.end, end == .exited(0) else {
+        guard child.end == .exited(0) else {
             throw MPIRunReport.failure(lines: tail, end: child.end ?? .signaled(SIGKILL))
         }
-        guard let report else { throw MPIRunReport.failure(lines: tail, end: end) }
         return report
     }
 }

@@ -35,6 +35,7 @@ package struct ProgressRenderer {
     }
 
     private func bar(_ model: ModelProgress, name: String, room: Int) -> String {
+        guard model.totalSteps > 0 else { return String(name.prefix(room)) }
         let percent = Self.percent(model)
         let steps = "\(model.step)/\(model.totalSteps)"
         let loss = model.loss.map { "loss \(Self.digits($0))" }
@@ -68,6 +69,7 @@ package struct ProgressRenderer {
     package func line(_ models: [ModelProgress]) -> String {
         models.map { model in
             let name = printable(model.model.isEmpty ? model.phase.rawValue : "\(model.phase.rawValue) \(model.model)")
+            guard model.totalSteps > 0 else { return name }
             var parts = ["\(name) \(model.step)/\(model.totalSteps) (\(Self.percent(model).trimmed))"]
             if let loss = model.loss { parts.append("loss \(Self.digits(loss))") }
             if model.imagesPerSecond > 0 { parts.append("\(Self.digits(model.imagesPerSecond)) images/s") }

@@ -24,4 +24,14 @@ struct LiveProcess: Hashable {
     }
 
     func send(_ signal: Int32) { kill(number, signal) }
+
+    /// Whether a signal has been sent to it that it has not taken yet, as when it is halted.
+    func hasPending(_ signal: Int32) -> Bool {
+        let bytes = FileManager.default.contents(atPath: "/proc/\(number)/status") ?? Data()
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
+        return lines.contains { line in
+            guard line.hasPrefix("ShdPnd:"), let digits = line.split(separator: "\t").last else { return false }
+            return UInt64(digits, radix: 16).map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
+        }
+    }
 }

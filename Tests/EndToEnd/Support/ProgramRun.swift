@@ -90,7 +90,7 @@ final class ProgramRun {
     /// The live processes of the program and of everything it has started.
     var processes: [LiveProcess] { LiveProcess.all(having: mark) }
 
-    /// The live ranks, by rank when `heartbeats` are there to tell.
+    /// The live ranks.
     var ranks: [LiveProcess] { processes.filter { $0.name == Program.worker.rawValue } }
 
     /// Sends the program itself a signal.

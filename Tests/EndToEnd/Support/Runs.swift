@@ -14,10 +14,7 @@ enum Runs {
 
     private static let halted = Result {
         let job = try kept(TinyJob())
-        let run = try job.start(ranks: 2)
-        try run.wait(until: "the student has done 12 steps") { job.run.steps(of: "student") >= 12 }
-        run.send(SIGUSR1)
-        let end = try run.end()
+        let end = try Moment.distill.stop(job.start(ranks: 2), job.run, signal: SIGUSR1)
         guard end.code == Exit.stopped else {
             throw TestFailure("a run asked to stop ended with \(end.code.map { "\($0)" } ?? "a signal"):\n\(end.error)")
         }

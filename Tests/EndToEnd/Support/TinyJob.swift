@@ -26,7 +26,7 @@ struct TinyJob: Sendable {
         teach: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, max_grad_norm: 1.0, ema_decay: 0.99}
         distill: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, max_grad_norm: 1.0, ema_decay: 0.99}
         checkpoint: {every_steps: 5, every_minutes: 0, keep: 3}
-        sample: {count: 16, sampler: ddim, steps: 20, batch: 4}
+        sample: {count: 16, sampler: ddim, steps: 50, batch: 4}
 
         """
 
