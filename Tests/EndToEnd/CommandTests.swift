@@ -101,7 +101,7 @@ extension EndToEnd {
             let before = try FileManager.default.subpathsOfDirectory(atPath: job.folder.path)
             let end = try run(.diptych, ["plan", job.file, "--run", job.run.path, "--ranks", "3"], in: job.folder)
             #expect(end.code == Exit.done, "\(end.error)")
-            for word in ["teacher-0", "teacher-1", "lane", "parameters", "MB"] {
+            for word in ["teacher-0", "teacher-1", "student", "lanes", "weights", "memory", "checkpoints", "time"] {
                 #expect(end.output.contains(word), "\(word)")
             }
             let machine = try run(.diptych, ["plan", job.file, "--ranks", "3", "--json"], in: job.folder)

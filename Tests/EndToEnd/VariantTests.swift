@@ -78,7 +78,9 @@ extension EndToEnd {
                     ["sample", job.run.path, "--model", model, "--count", "4", "--steps", "4", "--weights", weights]
                         + ["--out", out, "--json"], in: folder)
                 #expect(end.code == Exit.done, "\(end.error)")
-                #expect(try end.json["grid"] as? String == "\(out)/\(model).png")
+                let json = try end.json
+                #expect(Set(json.keys) == ["run", "model", "count", "out", "files"])
+                #expect((json["files"] as? [String]).map(Set.init) == ["\(out)/\(model).png", "\(out)/\(model).npz"])
                 seen.insert(try ImageArray(path: "\(out)/\(model).npz").pixels)
             }
             #expect(seen.count == choices.count)
