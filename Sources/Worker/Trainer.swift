@@ -174,9 +174,12 @@ package enum TrainingError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .lossNotFinite(let step, let lane, let loss):
-            "the loss of lane \(lane) at step \(step) is \(loss)"
+            "the loss of lane \(lane) at step \(step) is \(text(loss))"
         case .gradientNotFinite(let step, let norm):
-            "the gradient's norm at step \(step) is \(norm) although every lane's loss is finite"
+            "the gradient's norm at step \(step) is \(text(norm)) although every lane's loss is finite"
         }
     }
+
+    /// The sign of what is no number means nothing.
+    private func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 }

@@ -15,7 +15,11 @@ package struct TrainingRun {
     }
 
     /// The phases, in order, each from where its checkpoints stand. Collective.
+    ///
+    /// - Throws: On every rank; one of them has the reason, the others `peerFailed`.
     package func walk() throws -> Outcome {
+        // What cannot go well is refused before anything is written.
+        _ = try session.placement()
         try session.requireSpace()
         var outcome = Outcome(exit: .stopped)
         let clock = Stopwatch()

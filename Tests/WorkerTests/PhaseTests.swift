@@ -216,6 +216,18 @@ import Worker
         #expect(!ends[0].contains(nil))
     }
 
+    @Test func moreRanksThanLanesAreRefusedBeforeAnythingIsDone() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        let failures = try onRanks(5) { world in
+            let session = try Session(world: world, directory: directory)
+            return errorThrown { _ = try TrainingRun(session: session).walk() }.map { DiptychFailure($0) }
+        }
+        #expect(failures[0]?.code == .usage)
+        #expect(failures.allSatisfy { $0?.message.contains("must be 1...4, found 5") == true })
+        #expect(!FileManager.default.fileExists(atPath: directory.split))
+    }
+
     @Test func aDiskWithoutRoomIsRefusedBeforeAnythingIsDone() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job())

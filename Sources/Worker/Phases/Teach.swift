@@ -12,7 +12,7 @@ extension Session {
     ///
     /// - Returns: One report for each model, in order.
     package func teach(_ split: DisjointSplit) throws -> [TrainingLoop.Report] {
-        let placement = try world.together("placing the ranks") { try Placement(job: job, ranks: world.size) }
+        let placement = try placement()
         let index = placement.groupIndex(of: world.rank)
         let group = try world.split(color: index, key: world.rank, name: "group \(index)")
         var reports: [TrainingLoop.Report] = []
@@ -23,6 +23,13 @@ extension Session {
         try meet(after: .teach)
         let all: [[TrainingLoop.Report]] = try world.allGather(reports)
         return placement.groups.flatMap { all[$0.ranks.lowerBound] }
+    }
+
+    /// Which ranks do what. Collective.
+    ///
+    /// - Throws: `DiptychFailure` with code 64 when there are more ranks than lanes.
+    func placement() throws -> Placement {
+        try world.together("placing the ranks") { try Placement(job: job, ranks: world.size) }
     }
 
     /// The training of one teacher on its part, or of the baseline on all members.
