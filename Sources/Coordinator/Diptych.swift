@@ -13,6 +13,7 @@ public struct Diptych: ParsableCommand {
             Exit codes: 0 done, 64 usage or job file, 65 bad data, 70 a mistake of this program, 71 a rank or node was \
             lost (run again), 74 input or output, 75 stopped with a checkpoint (run again), 130 interrupted twice.
             """,
+        version: programVersion,
         subcommands: [
             PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, VerifyCommand.self,
             BenchCommand.self, DoctorCommand.self,

@@ -1,5 +1,6 @@
 import CKernels
 import COneDNN
+import Glibc
 
 /// A set of processor instructions that code is compiled for, each containing the one before.
 public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable {
@@ -61,13 +62,16 @@ public struct NumericsProfile: Codable, Hashable, Sendable {
     public var level2Cache: Int
     /// Size of each third-level cache in bytes.
     public var level3Cache: Int
+    /// Version of the C library, whose cosines and exponentials stand in the noise schedules and time embeddings.
+    public var cLibrary: String
 
     /// The profile of this process.
     public static func current() -> NumericsProfile {
         NumericsProfile(
             rules: currentRules, kernels: .ofKernels, oneDNNInstructions: oneDNNInstructionSet(),
             oneDNN: oneDNNVersion(), level1DataCache: ProcessorCaches.size(level: 1),
-            level2Cache: ProcessorCaches.size(level: 2), level3Cache: ProcessorCaches.size(level: 3))
+            level2Cache: ProcessorCaches.size(level: 2), level3Cache: ProcessorCaches.size(level: 3),
+            cLibrary: String(cString: gnu_get_libc_version()))
     }
 
     /// What differs from another profile, one phrase for each difference, empty if nothing does.
@@ -86,6 +90,7 @@ public struct NumericsProfile: Codable, Hashable, Sendable {
             ("first-level data cache in bytes", "\(level1DataCache)"),
             ("second-level cache in bytes", "\(level2Cache)"),
             ("third-level cache in bytes", "\(level3Cache)"),
+            ("C library", cLibrary),
         ]
     }
 }

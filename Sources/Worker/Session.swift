@@ -55,7 +55,8 @@ package final class Session {
         try world.requireAgreement(on: job.hash, named: "the job's hash")
         self.job = job
         store = CheckpointStore(
-            directory: directory.checkpoints, storage: .compressed(level: job.checkpoint.compressionLevel))
+            directory: directory.checkpoints, buildVersion: programVersion,
+            storage: .compressed(level: job.checkpoint.compressionLevel))
         let rank = world.rank
         events = try world.together("opening the event log") {
             purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil

@@ -14,6 +14,7 @@ public struct WorkerCommand: ParsableCommand {
             By hand, `mpirun -n 2 diptych-worker jobs/fashion-mnist.yaml` trains like `diptych run`, to the same bits, \
             without supervision or progress. Send SIGUSR1 to mpirun to save and stop.
             """,
+        version: programVersion,
         subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self], defaultSubcommand: ByHand.self)
 
     /// For ArgumentParser, which fills in the values.
