@@ -9,6 +9,7 @@
 // Each kernel is compiled for three instruction sets. For a given one its result is a pure function of its arguments:
 // every sum has a fixed order. Random numbers are the same bits for all three.
 #pragma once
+#include <gnu/libc-version.h>  // for the numerics profile; Swift's Glibc module leaves it out
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
