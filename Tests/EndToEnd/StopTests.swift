@@ -26,13 +26,14 @@ extension EndToEnd {
             try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after two stops")
         }
 
-        /// A rank that hangs would never save; the user must still get away.
+        /// Ranks that hang would never save; the user must still get away.
         @Test func `A second SIGINT ends at once with 130, and nothing saved is lost`() throws {
             let expected = try Runs.finished().result
             let job = try TinyJob()
             let run = try job.start(ranks: 2)
             try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(10) }
-            run.ranks.first?.send(SIGSTOP)
+            for rank in run.ranks { rank.send(SIGSTOP) }
+            let saved = try #require(job.run.checkpoints(of: "teacher-0").last)
             run.send(SIGINT)
             try run.wait(until: "the first signal is heard") { job.run.events("signal").count == 1 }
             let second = Date()
@@ -40,7 +41,8 @@ extension EndToEnd {
             let end = try run.end()
             #expect(end.code == Exit.interrupted, "\(end.error)")
             #expect(Date().timeIntervalSince(second) < 30)
-            #expect(job.run.checkpoints(of: "teacher-0").contains(10))
+            // mpirun wakes halted ranks before it ends them, so there may be more by now.
+            #expect(job.run.checkpoints(of: "teacher-0").last ?? 0 >= saved)
             try expectSame(RunResult(job.finish(ranks: 2), job.run), expected, "after the interruption")
         }
     }
