@@ -22,7 +22,7 @@ help:
 	@echo "make build    build diptych and diptych-worker into $(PROGRAMS)"
 	@echo "make install  put both programs into PREFIX/bin (PREFIX=$(PREFIX))"
 	@echo "make bench    training and forward speed of the two reference networks (TORCH=PYTHON adds the peer)"
-	@echo "make parity   remake the golden files and compare in full with PyTorch (TORCH=PYTHON)"
+	@echo "make parity   compare outputs and all gradients in full with PyTorch (TORCH=PYTHON)"
 	@echo "make lint     formatting and the direction of imports; make format mends the former"
 	@echo "make deps     install the Debian packages that are missing (DEPS=no: only name them)"
 
@@ -43,11 +43,15 @@ deps:
 test-deps: deps
 	@scripts/install-packages $(if $(filter no,$(DEPS)),--check) test
 
-$(PYTHON):
+# The tests read our HDF5 files with h5py and its zstd plug-in, from PyPI.
+PACKAGES := .build-python/installed
+
+$(PACKAGES):
 	python3 -m venv .build-python
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check numpy h5py hdf5plugin
+	touch $@
 
-test: test-deps lint build $(PYTHON)
+test: test-deps lint build $(PACKAGES)
 	swift build -c release --build-tests --scratch-path .build-tests
 	scripts/test-mpi .build-tests/release/mpi-tests
 	DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \

@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // Diptych. The order of the targets is the order of the floors: each may import only what stands above it in this
-// file, and `scripts/check-imports` holds the sources to it. DESIGN.md section 2 has the picture.
+// file, and `scripts/check-imports` holds the sources to it. docs/architecture.md has the picture.
 import PackageDescription
 
 let strict: [SwiftSetting] = [

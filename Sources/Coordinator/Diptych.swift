@@ -40,8 +40,11 @@ public struct Diptych: ParsableCommand {
         } catch let error as SystemCallError {
             Console.error("diptych: \(error)")
             Foundation.exit(ExitCode.inputOutput.rawValue)
+        } catch  where exitCode(for: error) != .failure {
+            exit(withError: error)  // the parser's own: help, version, a value out of range
         } catch {
-            exit(withError: error)
+            Console.error("diptych: \(error)")
+            Foundation.exit(ExitCode.internalError.rawValue)
         }
     }
 

@@ -78,11 +78,6 @@ public struct DatasetError: Error, Hashable, Sendable, CustomStringConvertible {
         self.images = images
     }
 
-    /// Whether the environment rather than the data is at fault: reading or writing itself failed.
-    public var isInputOutput: Bool {
-        kind == .unreadableFile || kind == .unwritableFile
-    }
-
     /// The message, in one line.
     public var description: String {
         var text = "\(subject): \(problem)"

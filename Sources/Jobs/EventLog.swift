@@ -12,8 +12,6 @@ public final class EventLog {
         case started
         /// A model goes on from a checkpoint.
         case resumed
-        /// The run's numbers of steps were raised.
-        case extended
         /// A phase began.
         case phaseBegan = "phase_began"
         /// A phase ended.

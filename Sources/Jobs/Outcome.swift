@@ -2,11 +2,11 @@ import Foundation
 
 /// How a run ended, written to `outcome.json` by rank 0 as the last thing it does.
 public struct Outcome: Codable, Hashable, Sendable {
-    /// What one phase came to, over all executions of the run.
+    /// What one phase came to.
     public struct PhaseReport: Codable, Hashable, Sendable {
         /// The phase.
         public var name: Phase
-        /// Steps of each model; 0 for phases without steps.
+        /// Steps done of each model, the least of them; 0 for phases without steps.
         public var steps: Int
         /// Seconds this execution spent in it.
         public var seconds: Double

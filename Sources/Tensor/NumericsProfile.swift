@@ -43,7 +43,7 @@ public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable 
 /// Everything about the machine and the libraries that floating-point results may depend on.
 ///
 /// Two processes with equal profiles and builds compute the same bits. It is recorded with a run and compared among
-/// ranks; see DESIGN section 3.
+/// ranks; see docs/architecture.md.
 public struct NumericsProfile: Codable, Hashable, Sendable {
     /// Version of the rules by which this module chooses algorithms and orders sums; raise it when they change.
     public static let currentRules = 1

@@ -46,18 +46,6 @@ package final class StoragePool: Sendable {
     /// What the pool has done so far.
     package var statistics: Statistics { state.withLock { $0.statistics } }
 
-    /// Gives the free blocks back to the system, as after a phase whose shapes will not come again.
-    package func trim() {
-        let blocks = state.withLock { state in
-            let blocks = state.free.values.flatMap { $0 } + state.freeScratch
-            state.free.removeAll()
-            state.freeScratch.removeAll()
-            state.statistics.bytes -= blocks.reduce(0) { $0 + $1.bytes }
-            return blocks
-        }
-        for block in blocks { free(block.address) }
-    }
-
     /// Lends a block of at least so many bytes, contents arbitrary.
     func take(bytes: Int) -> Block {
         let size = StoragePool.sizeClass(bytes)

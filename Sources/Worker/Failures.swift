@@ -21,16 +21,6 @@ extension DiptychFailure {
     }
 }
 
-extension DatasetError {
-    fileprivate var exitCode: ExitCode {
-        switch kind {
-        case .missingFile, .unreadableFile, .unwritableFile: .inputOutput
-        case .missingLabels, .notEnoughImages: .usage
-        default: .badData
-        }
-    }
-}
-
 extension CommunicationError {
     fileprivate var exitCode: ExitCode {
         switch code {

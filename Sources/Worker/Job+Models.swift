@@ -17,12 +17,8 @@ extension Job {
 
     /// The network for the catalogue's images.
     func network(of catalogue: Catalogue) -> UNetConfiguration {
-        UNetConfiguration(
-            height: catalogue.height, width: catalogue.width, inChannels: catalogue.channels,
-            outChannels: catalogue.channels, channels: model.channels, layersPerBlock: model.layersPerBlock,
-            attention: model.attention, normGroups: model.normGroups, normEpsilon: model.normEpsilon,
-            attentionHeadDimension: model.attentionHeadDimension, dropout: model.dropout,
-            flipSineToCosine: model.flipSineToCosine, frequencyShift: model.frequencyShift,
-            downsamplePadding: model.downsamplePadding, classCount: model.classConditional ? catalogue.classCount : nil)
+        network(
+            channels: catalogue.channels, height: catalogue.height, width: catalogue.width,
+            classCount: catalogue.classCount)
     }
 }

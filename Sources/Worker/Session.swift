@@ -63,6 +63,9 @@ package final class Session {
         }
         let profile = NumericsProfile.current()
         try Session.compare(profile, world)
+        if purpose == .training {
+            try world.onRoot { try RunProfile.check(profile, in: directory) }
+        }
         (catalogue, network) = try world.together("reading the images") {
             let catalogue = try Catalogue.load(job.source)
             let network = job.network(of: catalogue)
@@ -178,7 +181,7 @@ extension NumericsProfile {
             "rules": .integer(rules), "kernels": .string(kernels.rawValue),
             "onednn_instructions": .string(oneDNNInstructions), "onednn": .string(oneDNN),
             "level_1_data_cache": .integer(level1DataCache), "level_2_cache": .integer(level2Cache),
-            "level_3_cache": .integer(level3Cache),
+            "level_3_cache": .integer(level3Cache), "c_library": .string(cLibrary),
         ]
     }
 }

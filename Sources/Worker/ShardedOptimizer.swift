@@ -2,7 +2,7 @@ import Tensor
 
 /// Adam's moments and the moving average of the weights, for one rank's shard of the flat parameter vector.
 ///
-/// The shards of a group are contiguous ranges of whole blocks, in rank order (DESIGN section 5), so an update's time and
+/// The shards of a group are contiguous ranges of whole blocks, in rank order, so an update's time and
 /// memory fall with the number of ranks.
 package final class ShardedOptimizer {
     /// The floats of the padded parameter vector that this rank updates.

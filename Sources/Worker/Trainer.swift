@@ -30,7 +30,7 @@ package struct StepSettings {
 /// One model in training, shared by the ranks of a group: each rank computes its lanes, and updates its shard.
 ///
 /// The bits do not depend on the number of ranks: a lane has the same shapes wherever it is computed, the gradients of
-/// lanes are added in one fixed binary tree, and norms and losses are added in block and lane order (DESIGN 3.1).
+/// lanes are added in one fixed binary tree, and norms and losses are added in block and lane order.
 package final class Trainer {
     /// What a step came to, equal on every rank of the group.
     package struct StepResult: Sendable {

@@ -39,6 +39,8 @@ package final class TrainingLoop {
         package var model: String
         /// Whether the last step has been done.
         package var isFinished: Bool
+        /// Steps done in all.
+        package var step: Int
         /// Steps that this execution did.
         package var stepsDone: Int
         /// Loss of the model's last step, if there was one.
@@ -107,7 +109,8 @@ package final class TrainingLoop {
         noteRate(from: start, to: step, began: began)
         try archive.finish()
         return Report(
-            model: task.model.name, isFinished: step == task.options.steps, stepsDone: step - start,
+            model: task.model.name, isFinished: step == task.options.steps, step: step,
+            stepsDone: step - start,
             finalLoss: loss ?? StepLog.last(path: session.directory.log(of: task.model.name))?.loss)
     }
 

@@ -65,7 +65,7 @@ package struct TrainingRun {
         let losses = models.compactMap { report in report.finalLoss.map { (report.model, $0) } }
         return (
             Outcome.PhaseReport(
-                name: phase, steps: options.steps, seconds: clock.seconds,
+                name: phase, steps: models.map(\.step).min() ?? 0, seconds: clock.seconds,
                 imagesPerSecond: Double(images) / clock.seconds,
                 finalLoss: Dictionary(losses, uniquingKeysWith: { first, _ in first })), models
         )

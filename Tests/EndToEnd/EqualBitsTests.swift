@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension EndToEnd {
-    /// The promise of DESIGN 3.1: the number of ranks, and who starts them, is no part of the result.
+    /// The promise of docs/architecture.md: the number of ranks, and who starts them, is no part of the result.
     ///
     /// Fails when lanes are summed in rank order: then 1, 2, 3 and 4 ranks give four different hashes.
     @Suite(.serialized)

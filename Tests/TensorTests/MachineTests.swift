@@ -33,7 +33,7 @@ import Testing
         var other = profile
         other.rules = -1
         other.kernels = profile.kernels == .avx2 ? .avx512 : .avx2
-        (other.oneDNNInstructions, other.oneDNN) = ("", "")
+        (other.oneDNNInstructions, other.oneDNN, other.cLibrary) = ("", "", "")
         (other.level1DataCache, other.level2Cache, other.level3Cache) = (-1, -1, -1)
         #expect(profile.differences(from: other).count == stored.count)
     }

@@ -1,5 +1,7 @@
 import Communication
+import Foundation
 import Jobs
+import Tensor
 import Testing
 import Worker
 
@@ -63,5 +65,23 @@ import Worker
         }
         #expect(errors.map { ($0 as? CommunicationError)?.isEcho } == [nil, true, true])
         #expect(errors[0].map { DiptychFailure($0).code } == .inputOutput)
+    }
+}
+
+/// A run belongs to the kind of machine that it began on.
+@Suite struct RunProfileTests {
+    /// Broken by leaving the comparison out: nothing is thrown.
+    @Test func anotherMachineIsRefusedUntilTheRecordIsRemoved() throws {
+        let workshop = try Workshop()
+        let directory = RunDirectory(workshop.path)
+        var profile = NumericsProfile.current()
+        try RunProfile.check(profile, in: directory)
+        try RunProfile.check(profile, in: directory)
+        profile.cLibrary = "0.0"
+        let failure = errorThrown { try RunProfile.check(profile, in: directory) } as? DiptychFailure
+        #expect(failure?.code == .usage)
+        #expect(failure?.message.contains("C library is 0.0 here") == true)
+        try FileManager.default.removeItem(atPath: directory.path + "/profile.json")
+        try RunProfile.check(profile, in: directory)
     }
 }

@@ -13,7 +13,7 @@ struct BenchCommand: ParsableCommand {
     enum Network: String, CaseIterable, ExpressibleByArgument {
         /// The network of google/ddpm-cifar10-32: 35.7 million weights.
         case ddpmCIFAR10 = "ddpm-cifar10"
-        /// The network of jobs/fashion-mnist.yaml: 1.6 million weights.
+        /// A small network for 28 x 28 grey images: 1.6 million weights.
         case fashionMNIST = "fashion-mnist"
     }
 

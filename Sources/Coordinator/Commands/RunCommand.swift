@@ -32,6 +32,8 @@ struct RunCommand: ParsableCommand {
             outcome = Outcome(exit: failure.code, message: failure.message)
         } catch let error as SystemCallError {
             outcome = Outcome(exit: .inputOutput, message: error.description)
+        } catch {
+            outcome = Outcome(exit: .internalError, message: "\(error)")
         }
         console.report(RunReport.json(outcome, run: path))
         if outcome.exit != .done { throw DiptychFailure(outcome.exit, outcome.message) }

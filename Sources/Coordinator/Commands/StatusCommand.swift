@@ -87,7 +87,8 @@ struct RunStatus {
                 let doing = beat.model.isEmpty ? beat.phase.rawValue : "\(beat.phase.rawValue) \(beat.model)"
                 lines.append(
                     "rank \(beat.rank) on \(printable(beat.host)): \(printable(doing)) step \(beat.step), "
-                        + "last seen \(age) s ago")
+                        + "\(ProgressRenderer.digits(beat.imagesPerSecond)) images/s of its group, last seen \(age) s ago"
+                )
             }
         }
         if let grid = outcome?.grid { lines.append("grid of samples: \(printable(grid))") }

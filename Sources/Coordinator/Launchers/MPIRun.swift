@@ -59,7 +59,9 @@ package struct MPIRun {
     package func invocation(ranks: Int, arguments: [String], label: String) -> Invocation {
         var options = ["-n", "\(ranks)"]
         if machine.isRoot { options.append("--allow-run-as-root") }
-        if ranks > machine.cores { options.append("--oversubscribe") }
+        // How many cores other nodes have, only the launcher knows.
+        let isCrowded = machine.isSingleNode && ranks > machine.cores
+        if isCrowded { options.append("--oversubscribe") }
         // Bound ranks of two runs on one machine would fight for its first cores, so only a run that fills it binds.
         let fills = ranks <= machine.cores && 2 * ranks > machine.cores
         options += ["--bind-to", fills && machine.isSingleNode ? "core" : "none"]
@@ -69,7 +71,7 @@ package struct MPIRun {
         }
         // Reading another process's memory is forbidden in many containers, and fails there again and again.
         set("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
-        if ranks > machine.cores { set("OMPI_MCA_mpi_yield_when_idle", "1") }
+        if isCrowded { set("OMPI_MCA_mpi_yield_when_idle", "1") }
         var scratch: [String] = []
         if machine.isSingleNode {
             let name = "diptych-\(getuid())-\(hexadecimalSHA256(label).prefix(12))"

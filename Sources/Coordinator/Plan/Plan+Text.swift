@@ -7,7 +7,7 @@ extension Plan {
     var lines: [String] {
         var lines = ["job \(job.name): \(job.defence.rawValue), run directory \(printable(directory.path))"]
         if directory.isPrepared {
-            lines.append("the run directory is there already; `diptych run` would go on with it")
+            lines.append("the run directory is there already; `diptych run` goes on with it if it holds the same job")
         }
         if let dataNote { lines.append(dataNote) }
         lines.append(

@@ -85,7 +85,7 @@ struct Plan {
                 DataSource(
                     reader: job.data.reader, images: path, labels: job.data.labels.map { absolutePath($0) }))
         } catch let error as DatasetError {
-            throw DiptychFailure(exitCode(error), "\(error)")
+            throw DiptychFailure(error.exitCode, "\(error)")
         }
         let shape = [catalogue.channels, catalogue.height, catalogue.width]
         if let stated = job.data.shape, stated != shape {
@@ -100,15 +100,6 @@ struct Plan {
                     + "\(catalogue.count)")
         }
         return (shape, catalogue.classCount, nil)
-    }
-
-    /// The code with which the ranks would end on the same data.
-    private static func exitCode(_ error: DatasetError) -> ExitCode {
-        switch error.kind {
-        case .missingFile, .unreadableFile, .unwritableFile: .inputOutput
-        case .missingLabels, .notEnoughImages: .usage
-        default: .badData
-        }
     }
 
     // MARK: Time
