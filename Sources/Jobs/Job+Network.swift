@@ -14,7 +14,8 @@ extension Job {
             layersPerBlock: model.layersPerBlock, attention: model.attention, normGroups: model.normGroups,
             normEpsilon: model.normEpsilon, attentionHeadDimension: model.attentionHeadDimension,
             dropout: model.dropout, flipSineToCosine: model.flipSineToCosine, frequencyShift: model.frequencyShift,
-            downsamplePadding: model.downsamplePadding, classCount: model.classConditional ? classCount : nil)
+            downsamplePadding: model.downsamplePadding, classCount: model.classConditional ? classCount : nil,
+            hasNullClass: model.classConditional && model.classDropout > 0)
     }
 }
 

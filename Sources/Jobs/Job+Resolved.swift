@@ -19,17 +19,20 @@ extension Job {
         return text
     }
 
-    /// SHA-256, in hexadecimal, over every value that changes bits.
+    /// SHA-256, in hexadecimal, over every value that changes bits and is not the default.
     ///
     /// Paths, ranks, retention and the name are not in it, nor are the numbers of steps, which may grow: a checkpoint
-    /// stays valid when a run is extended.
+    /// stays valid when a run is extended. Nor are defaults: a run stays valid when a later version adds a key.
     public var hash: String {
-        var text = "diptych job 1\n"
+        var text = "diptych job 2\n"
         for key in JobSchema.keys where key.isActive(self) && key.effect == .bits {
-            text += "\(key.path): \(key.write(self))\n"
+            let value = key.write(self)
+            if value != key.write(Job.defaults) { text += "\(key.path): \(value)\n" }
         }
         return hexadecimalSHA256(text)
     }
+
+    private static let defaults = Job()
 
     /// One value in which two jobs differ.
     public struct Difference: Hashable, Sendable, CustomStringConvertible {

@@ -15,6 +15,9 @@ extension Job {
         if model.classConditional, data.labels == nil {
             faults.append(("model.class_conditional", "is true, so `data.labels` must name a file of labels"))
         }
+        if model.classDropout > 0, !model.classConditional {
+            faults.append(("model.class_dropout", "is for a network with `model.class_conditional: true`"))
+        }
         return faults
     }
 
@@ -65,6 +68,13 @@ extension Job {
                     "must divide `\(section).batch` = \(options.batch), found \(options.imagesPerLane)"
                 ))
         }
+        for (section, options) in phases where options.decaySteps > options.steps {
+            faults.append(
+                (
+                    "\(section).decay_steps",
+                    "must not exceed `\(section).steps` = \(options.steps), found \(options.decaySteps)"
+                ))
+        }
         let share = defence == .undefended ? data.members : data.members / data.split.parts
         for (section, options) in phases where options.batch > share {
             faults.append(
@@ -92,6 +102,14 @@ extension Job {
         }
         if sample.sampler == .ddpm, sample.eta != 0 {
             faults.append(("sample.eta", "belongs to the sampler ddim, found \(canonical(sample.eta)) with ddpm"))
+        }
+        if sample.guidanceScale != 1, model.classDropout == 0 {
+            faults.append(
+                (
+                    "sample.guidance_scale",
+                    "needs a network that also learns without labels, `model.class_dropout` above 0; found "
+                        + "\(canonical(sample.guidanceScale))"
+                ))
         }
         if let ranks = cluster.ranks, ranks > rankLimit {
             faults.append(("cluster.ranks", Placement.tooMany(ranks, for: self)))

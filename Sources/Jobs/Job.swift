@@ -130,6 +130,8 @@ extension Job {
         public var dropout = 0.0
         /// Whether the network is told the image's label.
         public var classConditional = false
+        /// Probability with which an image is trained on without its label.
+        public var classDropout = 0.0
         /// Whether the time embedding is (cos, sin) and not (sin, cos).
         public var flipSineToCosine = true
         /// Subtracted from the count of frequencies of the time embedding.
@@ -170,6 +172,8 @@ extension Job {
         public var learningRate = 2e-4
         /// Steps over which the learning rate rises linearly.
         public var warmupSteps = 5000
+        /// Last steps, over which the learning rate falls linearly towards zero.
+        public var decaySteps = 0
         /// Gradients longer than this are scaled down to it.
         public var maxGradNorm = 1.0
         /// Largest decay of the moving average.
@@ -215,6 +219,8 @@ extension Job {
         public var steps = 50
         /// Noise of DDIM, from 0 (none) to 1 (as much as ancestral sampling).
         public var eta = 0.0
+        /// How far classifier-free guidance goes towards the class; 1 for the plain conditional model.
+        public var guidanceScale = 1.0
         /// Images denoised together; part of the result's definition, so fixed by the job.
         public var batch = 16
 

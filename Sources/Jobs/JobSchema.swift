@@ -125,6 +125,9 @@ public enum JobSchema {
             "model.class_conditional", \.model.classConditional, .boolean,
             meaning: "whether the network is told the label; needs `data.labels`"),
         key(
+            "model.class_dropout", \.model.classDropout, .number(0...0.95),
+            meaning: "probability of training on an image without its label, which `sample.guidance_scale` needs"),
+        key(
             "model.flip_sine_to_cosine", \.model.flipSineToCosine, .boolean,
             meaning: "time embedding is (cos, sin) when true, (sin, cos) when false"),
         key(
@@ -189,6 +192,10 @@ public enum JobSchema {
             member("learning_rate", \.learningRate, .number(1e-12...10), meaning: "learning rate after the warm-up"),
             member("warmup_steps", \.warmupSteps, .integer(0...1_000_000_000), meaning: "steps of linear warm-up"),
             member(
+                "decay_steps", \.decaySteps, .integer(0...1_000_000_000),
+                meaning: "last steps, over which the learning rate falls linearly towards zero; `steps` cannot grow "
+                    + "once they have begun"),
+            member(
                 "max_grad_norm", \.maxGradNorm, .number(1e-6...1e6),
                 meaning: "longer gradients are scaled down to this norm"),
             member(
@@ -221,6 +228,10 @@ public enum JobSchema {
             "sample.steps", \.sample.steps, .integer(1...100_000),
             meaning: "steps of the sampler, at most `diffusion.timesteps`"),
         key("sample.eta", \.sample.eta, .number(0...1), meaning: "noise of DDIM, 0 for none; only with `ddim`"),
+        key(
+            "sample.guidance_scale", \.sample.guidanceScale, .number(0...100),
+            meaning: "classifier-free guidance: 1 for none, more for images that show their class more clearly, at two "
+                + "network evaluations a step; needs `model.class_dropout`"),
         key("sample.batch", \.sample.batch, .integer(1...65_536), meaning: "images denoised together"),
         key(
             "cluster.ranks", \.cluster.ranks, .optional(.integer(1...65_536)), .free,

@@ -40,8 +40,9 @@ public struct RunPreparation: Sendable {
         var differences: [Job.Difference] = []
         let isResumed = directory.isPrepared
         if isResumed {
-            differences = job.differences(from: try directory.readJob())
-            try check(differences, job: job, directory: directory, extend: extend)
+            let older = try directory.readJob()
+            differences = job.differences(from: older)
+            try check(differences, job: job, older: older, directory: directory, extend: extend)
         }
         try directory.write(job)
         var steps: [String: Int] = [:]
@@ -52,7 +53,7 @@ public struct RunPreparation: Sendable {
     }
 
     private static func check(
-        _ differences: [Job.Difference], job: Job, directory: RunDirectory, extend: Bool
+        _ differences: [Job.Difference], job: Job, older: Job, directory: RunDirectory, extend: Bool
     ) throws {
         let bits = differences.filter { $0.kind == .bits }
         if !bits.isEmpty {
@@ -71,16 +72,30 @@ public struct RunPreparation: Sendable {
                     + longer.map { "  \($0)\n" }.joined()
                     + "Add --extend to train on, or give another directory: --run \(freeName(directory.path))")
         }
-        // A student that has begun learned from the teachers as they were.
-        if longer.contains(where: { $0.key == "teach.steps" }), let student = job.student,
-            !directory.checkpointSteps(of: student.name).isEmpty
-        {
+        for difference in longer {
+            guard let reason = whyStepsAreFinal(difference.key, older: older, directory: directory) else { continue }
             throw DiptychFailure(
                 .usage,
-                "`teach.steps` cannot grow any more: the student in \(printable(directory.path)) has begun to learn from "
-                    + "the teachers as they are. Give the longer job another directory: "
-                    + "--run \(freeName(directory.path))")
+                "`\(difference.key)` cannot grow any more in \(printable(directory.path)): \(reason). Give the longer "
+                    + "job another directory: --run \(freeName(directory.path))")
         }
+    }
+
+    /// Why training longer would not give what the longer job gives from the start; nil if it would.
+    private static func whyStepsAreFinal(_ key: String, older: Job, directory: RunDirectory) -> String? {
+        let phase: Phase = key == "teach.steps" ? .teach : .distill
+        if phase == .teach, let student = older.student, !directory.checkpointSteps(of: student.name).isEmpty {
+            return "the student has begun to learn from the teachers as they are"
+        }
+        for model in older.models where model.phase == phase {
+            let options = older.options(of: model)
+            let constant = options.steps - options.decaySteps
+            if options.decaySteps > 0, let newest = directory.checkpointSteps(of: model.name).last, newest > constant {
+                return "the learning rate of \(model) has decayed since step \(constant), and its newest checkpoint is "
+                    + "of step \(newest)"
+            }
+        }
+        return nil
     }
 
     /// A directory beside the given one that is not there yet.

@@ -10,6 +10,7 @@ public enum RandomPurpose: UInt32, Sendable, CaseIterable {
     case dropout
     case sampling
     case testing
+    case classDropout
 }
 
 /// Random numbers addressed by (seed, purpose, model, layer, step, item, element), never drawn from a stream:

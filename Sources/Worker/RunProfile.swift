@@ -1,10 +1,28 @@
 import Checkpoints
+import Communication
 import Foundation
 import Jobs
 import Tensor
 
 /// `profile.json`: the machine and the libraries that a run's bits belong to, recorded when it begins.
 package enum RunProfile {
+    /// Refuses ranks that would not compute the bits that rank 0 computes. Collective.
+    ///
+    /// - Throws: On every rank, with code 64 on the first: which rank differs, and in what.
+    package static func compare(_ profile: NumericsProfile, on world: any Communicator) throws {
+        let profiles = try world.allGather(profile)
+        for (rank, other) in profiles.enumerated() {
+            let differences = other.differences(from: profiles[0])
+            guard differences.isEmpty else {
+                let failure = DiptychFailure(
+                    .usage,
+                    "rank \(rank) would not compute the same bits as rank 0: \(differences.joined(separator: "; ")) (here: "
+                        + "rank \(rank), there: rank 0). Run on nodes of one kind, with the same libraries")
+                throw world.shared(failure, "comparing the machines")
+            }
+        }
+    }
+
     /// Records the profile of a new run, or compares it with what an earlier execution recorded. Called on one rank.
     ///
     /// - Throws: `DiptychFailure` with code 64 if the run was begun where other bits are computed.

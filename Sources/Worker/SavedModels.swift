@@ -71,11 +71,27 @@ extension Session {
 
     /// What a name on the command line stands for: one model, or `dual` for the teachers in turn. Collective.
     ///
-    /// - Throws: `DiptychFailure` with code 64 that lists the names there are.
-    func denoiser(named name: String, weights: WeightKind) throws -> any Denoiser {
+    /// - Parameters:
+    ///   - name: The name.
+    ///   - weights: Which of the model's weights.
+    ///   - guidanceScale: How far classifier-free guidance goes; 1 for none.
+    /// - Throws: `DiptychFailure` with code 64 that lists the names there are, or says that the model cannot be guided.
+    func denoiser(named name: String, weights: WeightKind, guidanceScale: Double) throws -> any Denoiser {
+        guard guidanceScale == 1 || network.nullClass != nil else {
+            throw world.shared(
+                DiptychFailure(
+                    .usage,
+                    "the models of this run have no guidance: they were trained without `model.class_dropout`, so the "
+                        + "guidance scale must be 1, found \(guidanceScale)"),
+                "looking for the model")
+        }
+        func denoiser(of model: TrainedModel) throws -> any Denoiser {
+            let plain = ModelDenoiser(try frozenNetwork(of: model, weights: weights))
+            guard guidanceScale != 1, let nullClass = network.nullClass else { return plain }
+            return GuidedDenoiser(plain, nullClass: nullClass, scale: guidanceScale)
+        }
         if name == "dual", job.taughtModels.count > 1 {
-            let teachers = try job.taughtModels.map { ModelDenoiser(try frozenNetwork(of: $0, weights: weights)) }
-            return AlternatingDenoiser(teachers)
+            return AlternatingDenoiser(try job.taughtModels.map(denoiser))
         }
         guard let model = job.models.first(where: { $0.name == name }) else {
             let names = job.models.map(\.name) + (job.taughtModels.count > 1 ? ["dual"] : [])
@@ -84,7 +100,7 @@ extension Session {
                     .usage, "there is no model \(name) in this run; there are \(names.joined(separator: ", "))"),
                 "looking for the model")
         }
-        return ModelDenoiser(try frozenNetwork(of: model, weights: weights))
+        return try denoiser(of: model)
     }
 
     /// Adds the hashes of every model's newest weights. Called on one rank.

@@ -62,7 +62,7 @@ package final class Session {
             purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil
         }
         let profile = NumericsProfile.current()
-        try Session.compare(profile, world)
+        try RunProfile.compare(profile, on: world)
         if purpose == .training {
             try world.onRoot { try RunProfile.check(profile, in: directory) }
         }
@@ -80,21 +80,6 @@ package final class Session {
                 "process": .integer(Int(ProcessInfo.processInfo.processIdentifier)), "ranks": .integer(world.size),
                 "numerics": profile.json,
             ])
-    }
-
-    /// Ranks that would compute other bits than rank 0 are named, with what differs.
-    private static func compare(_ profile: NumericsProfile, _ world: any Communicator) throws {
-        let profiles = try world.allGather(profile)
-        for (rank, other) in profiles.enumerated() {
-            let differences = other.differences(from: profiles[0])
-            guard differences.isEmpty else {
-                let failure = DiptychFailure(
-                    .usage,
-                    "rank \(rank) would not compute the same bits as rank 0: \(differences.joined(separator: "; ")). "
-                        + "Run on nodes of one kind, with the same libraries")
-                throw world.shared(failure, "comparing the machines")
-            }
-        }
     }
 
     /// Adds a line to the event log, if this session keeps one.

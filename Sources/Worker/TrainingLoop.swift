@@ -74,7 +74,9 @@ package final class TrainingLoop {
             $0.initialize(seed: session.job.seed, model: task.model.index)
         }
         archive = ModelArchive(session: session, model: task.model, trainer: trainer)
-        schedule = LearningRateSchedule(learningRate: options.learningRate, warmupSteps: options.warmupSteps)
+        schedule = LearningRateSchedule(
+            learningRate: options.learningRate, warmupSteps: options.warmupSteps, decaySteps: options.decaySteps,
+            steps: options.steps)
         average = ExponentialMovingAverage(decay: options.emaDecay, warmsUp: options.emaWarmup)
     }
 

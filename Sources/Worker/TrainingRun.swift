@@ -93,8 +93,7 @@ extension Session {
         return SampleRequest(
             model: job.releaseName, count: sample.count,
             configuration: SamplingConfiguration(sample.sampler.sampler(eta: sample.eta), steps: sample.steps),
-            weights: .ema, batch: sample.batch,
-            folder: directory.samples)
+            weights: .ema, guidanceScale: sample.guidanceScale, batch: sample.batch, folder: directory.samples)
     }
 }
 

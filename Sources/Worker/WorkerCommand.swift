@@ -83,12 +83,14 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "ddim or ddpm.") var sampler: SamplerKind
         @Option(help: "Steps of the sampler.") var steps: Int
         @Option(help: "Noise of DDIM, 0 to 1.") var eta = 0.0
+        @Option(help: "Classifier-free guidance, 1 for none.") var guidanceScale = 1.0
         @Option(help: "ema or raw.") var weights = WeightKind.ema
         @Option(help: "The folder that receives the grid and the array.") var out: String
 
         func validate() throws {
-            guard count > 0, steps > 0, (0...1).contains(eta) else {
-                throw ValidationError("count and steps must be positive, and eta in 0...1")
+            guard count > 0, steps > 0, (0...1).contains(eta), (0...100).contains(guidanceScale) else {
+                throw ValidationError(
+                    "count and steps must be positive, eta in 0...1, and guidance-scale in 0...100")
             }
         }
 
@@ -99,7 +101,7 @@ public struct WorkerCommand: ParsableCommand {
                 let configuration = SamplingConfiguration(sampler.sampler(eta: eta), steps: steps)
                 let request = SampleRequest(
                     model: model, count: count, configuration: configuration, weights: weights,
-                    batch: session.job.sample.batch, folder: absolutePath(out))
+                    guidanceScale: guidanceScale, batch: session.job.sample.batch, folder: absolutePath(out))
                 guard let grid = try session.sample(request) else { return .stopped }
                 try world.onRoot { print(JSONValue.object([.init("grid", .string(grid))]).text) }
                 return .done

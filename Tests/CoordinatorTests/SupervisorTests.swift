@@ -241,7 +241,9 @@ import Testing
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             #expect(FileManager.default.createFile(atPath: folder + "/step-00000010.json", contents: nil))
         }
-        for wrong in [["--model", "student"], ["--count", "0"], ["--steps", "2000"], ["--eta", "2"]] {
+        for wrong in [
+            ["--model", "student"], ["--count", "0"], ["--steps", "2000"], ["--eta", "2"], ["--guidance-scale", "2"],
+        ] {
             #expect(try cluster.start(["sample", "runs/fake"] + wrong).result().code == 64, "\(wrong)")
         }
         let end = try cluster.start(
@@ -255,8 +257,8 @@ import Testing
         let start = try #require(arguments.firstIndex(of: "sample"))
         #expect(
             Array(arguments[(start + 3)...]) == [
-                "--model", "dual", "--count", "5", "--sampler", "ddim", "--steps", "7", "--eta", "0.0", "--weights",
-                "ema", "--out", cluster.folder + "/here",
+                "--model", "dual", "--count", "5", "--sampler", "ddim", "--steps", "7", "--eta", "0.0",
+                "--guidance-scale", "1.0", "--weights", "ema", "--out", cluster.folder + "/here",
             ])
     }
 }

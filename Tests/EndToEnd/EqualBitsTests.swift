@@ -42,6 +42,20 @@ extension EndToEnd {
             try expectSame(RunResult(outcome, job.run), expected, "by hand")
         }
 
+        /// Under oneDNN's own switch, the second rank computes as an older processor would.
+        @Test func `Ranks that would compute other bits are refused before anything is trained`() throws {
+            let job = try TinyJob()
+            let rank = [try Program.worker.path, job.file, "--run", job.run.path]
+            let end = try run(
+                .mpirun,
+                ["--oversubscribe", "--bind-to", "none", "-n", "1"] + rank
+                    + [":", "-n", "1", "env", "DNNL_MAX_CPU_ISA=SSE41"] + rank, in: job.folder)
+            #expect(end.code == Exit.usage, "\(end.error)")
+            #expect(end.error.contains("rank 1 would not compute the same bits as rank 0"), "\(end.error)")
+            #expect(end.error.contains("sse41 here and"), "\(end.error)")
+            #expect(job.run.bytes("split.h5") == nil)
+        }
+
         @Test func `A finished run run again says the same and computes nothing`() throws {
             let made = try Runs.finished()
             let job = try TinyJob(copying: made.job)

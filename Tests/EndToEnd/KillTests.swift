@@ -26,7 +26,7 @@ extension EndToEnd {
         }
 
         @Test(arguments: Victim.allCases)
-        func `Killed in every phase, and resumed on other ranks, a run comes to the same result`(
+        func `Killed in every phase of training, and resumed on other ranks, a run comes to the same result`(
             victim: Victim
         ) throws {
             let expected = try Runs.finished().result
@@ -52,6 +52,31 @@ extension EndToEnd {
             try expectSame(RunResult(job.finish(ranks: 1), job.run), expected, "after three kills")
             #expect(!resumed.isEmpty, "the second execution went on from checkpoints")
             #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
+        }
+
+        /// The split of 50,000 images takes long enough to be killed in it.
+        ///
+        /// Fails when `split.h5` is not written whole or not at all, or when what a killed split leaves behind disturbs
+        /// the next one.
+        @Test func `Killed while the split is made, a run comes to the same result`() throws {
+            let folder = "/usr/share/datasets/fashion-mnist/train"
+            let large = [
+                "data.images=\(folder)-images-idx3-ubyte.gz", "data.labels=\(folder)-labels-idx1-ubyte.gz",
+                "data.members=50000", "teach.steps=5", "distill.steps=5",
+            ]
+            let undisturbed = try TinyJob()
+            let expected = try RunResult(undisturbed.finish(ranks: 2, set: large), undisturbed.run)
+            let job = try TinyJob()
+            for (attempt, victim) in Victim.allCases.enumerated() {
+                let run = try job.start(ranks: attempt + 2, set: large)
+                try run.wait(until: "the split begins") { job.run.events("phase_began").count == attempt + 1 }
+                victim.kill(run)
+                let end = try run.end()
+                try #require(job.run.bytes("split.h5") == nil, "the split was over before the kill")
+                #expect(end.code == (victim == .everything ? nil : Exit.rankLost), "\(victim): \(end.error)")
+            }
+            try expectSame(RunResult(job.finish(ranks: 3, set: large), job.run), expected, "after three kills")
+            #expect(job.run.bytes("split.h5") == undisturbed.run.bytes("split.h5"))
         }
 
         @Test func `A run that loses its supervisor saves, and the same command waits for it and goes on`() throws {

@@ -143,6 +143,9 @@ import Testing
         #expect(message("diffusion.beta_start=0.3").contains("must not be below"))
         #expect(message("diffusion.timesteps=10").contains("must not exceed `diffusion.timesteps` = 10, found 50"))
         #expect(message("sample.sampler=ddpm", "sample.eta=0.5").contains("belongs to the sampler ddim"))
+        #expect(message("sample.guidance_scale=2").contains("needs a network that also learns without labels"))
+        #expect(message("model.class_dropout=0.1").contains("`model.class_conditional: true`"))
+        #expect(message("teach.decay_steps=11").contains("must not exceed `teach.steps` = 10, found 11"))
         #expect(message("cluster.ranks=5").contains("must be 1...4, found 5"))
     }
 

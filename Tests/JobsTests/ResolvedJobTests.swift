@@ -44,14 +44,17 @@ import Testing
         "model.flip_sine_to_cosine": "false", "model.frequency_shift": "1", "model.downsample_padding": "0",
         "diffusion.timesteps": "500", "diffusion.beta_schedule": "cosine", "diffusion.beta_start": "0.001",
         "diffusion.beta_end": "0.03", "diffusion.prediction": "v", "steps": "11", "batch": "24",
-        "images_per_lane": "1", "learning_rate": "1e-3", "warmup_steps": "1", "max_grad_norm": "2", "ema_decay": "0.5",
+        "images_per_lane": "1", "learning_rate": "1e-3", "warmup_steps": "1", "decay_steps": "3", "max_grad_norm": "2", "ema_decay": "0.5",
         "ema_warmup": "false", "optimizer": "adamw", "weight_decay": "0.1", "horizontal_flip": "true",
         "distill.teacher_weights": "ema", "checkpoint.every_steps": "3", "checkpoint.every_minutes": "1",
         "checkpoint.keep": "9", "checkpoint.compression_level": "1", "sample.count": "5", "sample.sampler": "ddpm",
         "sample.steps": "7", "sample.eta": "0.5", "sample.batch": "2", "cluster.ranks": "2",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
-    static let fixed: Set<String> = ["data.reader", "model.kind", "data.split.balance", "model.class_conditional"]
+    static let fixed: Set<String> = [
+        "data.reader", "model.kind", "data.split.balance", "model.class_conditional", "model.class_dropout",
+        "sample.guidance_scale",
+    ]
 
     @Test func hashChangesWithBitsAndOnlyWithBits() throws {
         let original = try job()
@@ -66,7 +69,11 @@ import Testing
         }
         let labelled = try job("data.labels=/l")
         #expect(try job("data.labels=/l", "data.split.balance=label").hash != labelled.hash)
-        #expect(try job("data.labels=/l", "model.class_conditional=true").hash != labelled.hash)
+        let conditional = try job("data.labels=/l", "model.class_conditional=true")
+        #expect(conditional.hash != labelled.hash)
+        let settings = ["data.labels=/l", "model.class_conditional=true", "model.class_dropout=0.1"]
+        #expect(try job(settings).hash != conditional.hash)
+        #expect(try job(settings + ["sample.guidance_scale=2"]).hash != job(settings).hash)
     }
 
     @Test func ranksPathsAndRetentionAreFree() throws {
@@ -92,7 +99,7 @@ import Testing
     }
 
     @Test func hashIsStable() throws {
-        // Changes only when a key that changes bits is added or its default changes, which makes old runs other jobs.
+        // Changes only when the default of a key that changes bits does, which makes old runs other jobs.
         let hash = try job().hash
         #expect(hash == "8d0386595ff52f2b51b3c83a2ac58820674b11bbbd9a4380be0f5bfc6137d678")
     }

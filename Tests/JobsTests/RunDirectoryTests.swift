@@ -89,6 +89,27 @@ import Testing
         }
     }
 
+    @Test(arguments: [("teach", "teacher-1"), ("distill", "student")])
+    func stepsCannotGrowOnceTheRateDecays(phase: String, model: String) throws {
+        let settings = ["\(phase).steps=10", "\(phase).decay_steps=4"]
+        for (newest, isAllowed) in [(6, true), (7, false)] {
+            try withTemporaryDirectory { run in
+                _ = try RunPreparation.open(job: job(settings), run: run, extend: false)
+                let steps = run + "/checkpoints/\(model)"
+                try FileManager.default.createDirectory(atPath: steps, withIntermediateDirectories: true)
+                #expect(FileManager.default.createFile(atPath: steps + "/step-0000000\(newest).json", contents: nil))
+                let longer = try job(settings + ["\(phase).steps=20"])
+                if isAllowed {
+                    _ = try RunPreparation.open(job: longer, run: run, extend: true)
+                } else {
+                    let failure = failure { _ = try RunPreparation.open(job: longer, run: run, extend: true) }
+                    #expect(failure.code == .usage)
+                    #expect(failure.message.contains("\(model) has decayed since step 6"), "\(failure.message)")
+                }
+            }
+        }
+    }
+
     @Test func editedJobIsRefused() throws {
         try withTemporaryDirectory { run in
             _ = try RunPreparation.open(job: job(), run: run, extend: false)

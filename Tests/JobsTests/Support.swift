@@ -14,7 +14,10 @@ let smallJob = """
     """
 
 /// The small job with overrides.
-func job(_ overrides: String...) throws -> Job {
+func job(_ overrides: String...) throws -> Job { try job(overrides) }
+
+/// The same, with a list of overrides.
+func job(_ overrides: [String]) throws -> Job {
     try Job.decode(smallJob, file: "small.yaml", overrides: overrides)
 }
 

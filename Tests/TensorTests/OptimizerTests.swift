@@ -153,6 +153,14 @@ import Testing
         #expect(LearningRateSchedule(learningRate: 2e-4).learningRate(at: 0) == 2e-4)
     }
 
+    @Test func decayIsLinearAndEndsJustAboveZero() {
+        let schedule = LearningRateSchedule(learningRate: 0.5, warmupSteps: 2, decaySteps: 4, steps: 8)
+        #expect((0..<8).map { schedule.learningRate(at: $0) } == [0.25, 0.5, 0.5, 0.5, 0.5, 0.375, 0.25, 0.125])
+        // Where they meet, the smaller of the two counts.
+        let short = LearningRateSchedule(learningRate: 1, warmupSteps: 4, decaySteps: 4, steps: 4)
+        #expect((0..<4).map { short.learningRate(at: $0) } == [0.25, 0.5, 0.5, 0.25])
+    }
+
     @Test func averageForgetsFasterAtFirst() {
         let average = ExponentialMovingAverage(decay: 0.9999)
         #expect(average.decay(after: 1) == 2.0 / 11)

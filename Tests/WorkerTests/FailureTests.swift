@@ -71,6 +71,19 @@ import Worker
 /// A run belongs to the kind of machine that it began on.
 @Suite struct RunProfileTests {
     /// Broken by leaving the comparison out: nothing is thrown.
+    @Test func aRankOnAnotherMachineIsNamedAndAllRanksStop() throws {
+        let errors = try onRanks(3) { world in
+            var profile = NumericsProfile.current()
+            if world.rank == 1 { profile.level2Cache += 1 }
+            return errorThrown { try RunProfile.compare(profile, on: world) }
+        }
+        let failure = try #require(errors[0] as? DiptychFailure)
+        #expect(failure.code == .usage)
+        #expect(failure.message.contains("rank 1 would not compute the same bits as rank 0: second-level cache"))
+        #expect(errors[1...].allSatisfy { ($0 as? CommunicationError)?.isEcho == true })
+    }
+
+    /// Broken by leaving the comparison out: nothing is thrown.
     @Test func anotherMachineIsRefusedUntilTheRecordIsRemoved() throws {
         let workshop = try Workshop()
         let directory = RunDirectory(workshop.path)

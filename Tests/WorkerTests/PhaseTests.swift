@@ -170,6 +170,58 @@ import Worker
         #expect(Heartbeat.readAll(in: directory) == beats)
     }
 
+    /// Fails when the labels that are dropped depend on the lane's rank, or the scale is not heeded.
+    @Test func guidedImagesDoNotDependOnTheNumberOfRanks() throws {
+        let workshop = try Workshop()
+        var files: [[Data?]] = []
+        for ranks in [1, 3] {
+            let directory = try workshop.run(
+                "on-\(ranks)",
+                workshop.job {
+                    $0.defence = .undefended
+                    $0.model.classConditional = true
+                    $0.model.classDropout = 0.5
+                })
+            _ = try onRanks(ranks) { world in
+                let session = try Session(world: world, directory: directory)
+                _ = try session.teach(session.split())
+            }
+            for scale in [1.0, 3] {
+                let folder = "\(directory.samples)-\(scale)"
+                _ = try onRanks(ranks) { world in
+                    try Session(world: world, directory: directory, purpose: .reading).sample(
+                        SampleRequest(
+                            model: "baseline", count: 5,
+                            configuration: SamplingConfiguration(.ddim(eta: 1), steps: 3), weights: .raw,
+                            guidanceScale: scale, batch: 2, folder: folder))
+                }
+                files.append([
+                    directory.checkpoint("baseline", step: 6),
+                    FileManager.default.contents(atPath: folder + "/baseline.npz"),
+                ])
+            }
+        }
+        #expect(files[0] == files[2] && files[1] == files[3])
+        #expect(files[0][1] != files[1][1] && !files[0].contains(nil))
+    }
+
+    @Test func modelsThatKnowNoNullClassCannotBeGuided() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.model.classConditional = true })
+        let failures = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            _ = try session.teach(session.split())
+            return errorThrown {
+                _ = try session.sample(
+                    SampleRequest(
+                        model: "dual", count: 4, configuration: SamplingConfiguration(.ddim(eta: 0), steps: 2),
+                        weights: .raw, guidanceScale: 2, batch: 2, folder: directory.samples))
+            }.map { DiptychFailure($0) }
+        }
+        #expect(failures[0]?.code == .usage)
+        #expect(failures.allSatisfy { $0?.message.contains("without `model.class_dropout`") == true })
+    }
+
     @Test func anUnknownModelAndAWishToStopAreAnswered() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job())

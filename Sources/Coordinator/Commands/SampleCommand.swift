@@ -26,6 +26,9 @@ struct SampleCommand: ParsableCommand {
     @Option(help: "Noise of DDIM, in 0...1; the job's by default.")
     var eta: Double?
 
+    @Option(help: "Classifier-free guidance, in 0...100, 1 for none; the job's by default.")
+    var guidanceScale: Double?
+
     @Option(help: "Which weights sample: ema or raw.")
     var weights = WeightKind.ema
 
@@ -106,13 +109,22 @@ struct SampleCommand: ParsableCommand {
         guard (0...1).contains(eta), sampler == .ddim || eta == 0 else {
             throw DiptychFailure(.usage, "--eta must be in 0...1, and belongs to ddim; found \(eta)")
         }
+        let guidanceScale = guidanceScale ?? job.sample.guidanceScale
+        guard guidanceScale == 1 || ((0...100).contains(guidanceScale) && job.model.classDropout > 0) else {
+            throw DiptychFailure(
+                .usage,
+                "--guidance-scale must be in 0...100, and other than 1 only for a run with `model.class_dropout`; found "
+                    + "\(guidanceScale)")
+        }
         let out = absolutePath(
             out ?? "\(directory.samples)/\(model)-\(weights.rawValue)-\(sampler.rawValue)-\(steps)-steps-\(count)")
         return Request(
             model: model, count: count, batches: (count + job.sample.batch - 1) / job.sample.batch, out: out,
             arguments: [
                 "sample", "--run", directory.path, "--model", model, "--count", "\(count)", "--sampler",
-                sampler.rawValue, "--steps", "\(steps)", "--eta", "\(eta)", "--weights", weights.rawValue, "--out", out,
+                sampler.rawValue, "--steps", "\(steps)", "--eta", "\(eta)", "--guidance-scale", "\(guidanceScale)",
+                "--weights",
+                weights.rawValue, "--out", out,
             ])
     }
 }

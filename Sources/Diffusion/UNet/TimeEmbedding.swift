@@ -14,7 +14,7 @@ struct TimeEmbedding: Module {
         let width = configuration.embeddingWidth
         first = LinearLayer("time_embedding.linear_1", from: configuration.channels[0], to: width)
         second = LinearLayer("time_embedding.linear_2", from: width, to: width)
-        classes = configuration.classCount.map {
+        classes = configuration.classEmbeddingRows.map {
             Parameter(name: "class_embedding.weight", shape: [$0, width], initialization: .normal(deviation: 1))
         }
         self.configuration = configuration

@@ -51,7 +51,8 @@ public final class UNet2D: Module {
     /// - Parameters:
     ///   - x: Noisy images, shape (N, inChannels, height, width).
     ///   - timesteps: One timestep per image.
-    ///   - labels: One class per image in `0..<classCount`; nil exactly if the model has no classes.
+    ///   - labels: One class per image in `0..<classCount`, or the null class where there is one; nil exactly if the
+    ///     model has no classes.
     ///   - tape: Records the pass, or not.
     ///   - dropout: Where dropout's masks come from; nil for evaluation mode.
     /// - Returns: The prediction, shape (N, outChannels, height, width).

@@ -31,13 +31,15 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
     public var downsamplePadding: Int
     /// Number of classes of a class-conditional model; nil for none.
     public var classCount: Int?
+    /// Whether the network also knows a class that stands for none, `classCount`, as classifier-free guidance needs it.
+    public var hasNullClass: Bool
 
     /// Gathers the options; those with a default have diffusers' default.
     public init(
         height: Int, width: Int, inChannels: Int, outChannels: Int, channels: [Int], layersPerBlock: Int = 2,
         attention: [Bool], normGroups: Int = 32, normEpsilon: Double = 1e-5, attentionHeadDimension: Int? = 8,
         dropout: Double = 0, flipSineToCosine: Bool = true, frequencyShift: Double = 0, downsamplePadding: Int = 1,
-        classCount: Int? = nil
+        classCount: Int? = nil, hasNullClass: Bool = false
     ) {
         self.height = height
         self.width = width
@@ -54,6 +56,7 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
         self.frequencyShift = frequencyShift
         self.downsamplePadding = downsamplePadding
         self.classCount = classCount
+        self.hasNullClass = hasNullClass
     }
 
     /// The network of `google/ddpm-cifar10-32`: 35.7 million parameters, one attention head, no dropout.
@@ -70,6 +73,12 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
     /// Width of the time embedding.
     public var embeddingWidth: Int { 4 * channels[0] }
 
+    /// The class that stands for none; nil if the network has no such class.
+    public var nullClass: Int? { hasNullClass ? classCount : nil }
+
+    /// Rows of the class embedding; nil for none.
+    var classEmbeddingRows: Int? { classCount.map { hasNullClass ? $0 + 1 : $0 } }
+
     /// Checks that a network can be built.
     ///
     /// - Throws: ``DiffusionError`` that names the first option out of range.
@@ -85,6 +94,7 @@ public struct UNetConfiguration: Codable, Hashable, Sendable {
             ("attentionHeadDimension", attentionHeadDimension ?? 1), ("classCount", classCount ?? 1),
         ]
         if let (name, value) = positive.first(where: { $0.1 < 1 }) { return "\(name) must be at least 1, not \(value)" }
+        if hasNullClass, classCount == nil { return "hasNullClass needs a classCount" }
         if channels.isEmpty { return "channels must name at least one level" }
         if attention.count != channels.count {
             return "attention has \(attention.count) levels, channels \(channels.count): give one value per level"

@@ -63,7 +63,7 @@ extension UNetConfiguration {
         let width = embeddingWidth
         cost.linear(from: channels[0], to: width, rows: 1)
         cost.linear(from: width, to: width, rows: 1)
-        cost.parameters += (classCount ?? 0) * width
+        cost.parameters += (classEmbeddingRows ?? 0) * width
         cost.convolution(from: inChannels, to: channels[0], kernel: 3, pixels: height * self.width)
         cost.keep(channels: channels[0], pixels: height * self.width)
         for level in channels.indices {

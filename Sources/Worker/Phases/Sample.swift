@@ -15,6 +15,8 @@ package struct SampleRequest: Sendable {
     package var configuration: SamplingConfiguration
     /// Which of the model's weights.
     package var weights: WeightKind
+    /// How far classifier-free guidance goes; 1 for none.
+    package var guidanceScale: Double
     /// Images denoised together; part of the result's definition.
     package var batch: Int
     /// The folder that receives `<model>.png` and `<model>.npz`.
@@ -22,13 +24,15 @@ package struct SampleRequest: Sendable {
 
     /// Gathers the request.
     package init(
-        model: String, count: Int, configuration: SamplingConfiguration, weights: WeightKind, batch: Int, folder: String
+        model: String, count: Int, configuration: SamplingConfiguration, weights: WeightKind,
+        guidanceScale: Double = 1, batch: Int, folder: String
     ) {
         precondition(count > 0 && batch > 0, "\(count) images in batches of \(batch) cannot be sampled")
         self.model = model
         self.count = count
         self.configuration = configuration
         self.weights = weights
+        self.guidanceScale = guidanceScale
         self.batch = batch
         self.folder = folder
     }
@@ -49,7 +53,8 @@ extension Session {
                 ),
                 "sampling")
         }
-        let denoiser = try denoiser(named: request.model, weights: request.weights)
+        let denoiser = try denoiser(
+            named: request.model, weights: request.weights, guidanceScale: request.guidanceScale)
         let batches = (request.count + request.batch - 1) / request.batch
         let shape = [network.outChannels, network.height, network.width]
         let mine = contiguousRanges(count: batches, among: world.size)[world.rank]

@@ -48,21 +48,35 @@ extension Session {
     }
 }
 
-/// Turns catalogue indices into a lane's images, flipped as the job says.
+/// Turns catalogue indices into a lane's images, flipped as the job says, with the labels that the step may see.
 struct LaneImages {
     private let catalogue: Catalogue
+    private let seed: UInt64
+    private let model: TrainedModel
     private let flips: HorizontalFlip?
     private let isClassConditional: Bool
+    private let classDropout: ClassDropout?
 
     init(_ session: Session, model: TrainedModel, options: Job.TrainingOptions) {
         catalogue = session.catalogue
+        seed = session.job.seed
+        self.model = model
         isClassConditional = session.job.model.classConditional
-        flips = options.horizontalFlip ? HorizontalFlip(seed: session.job.seed, model: model.index) : nil
+        classDropout = session.network.nullClass.map {
+            ClassDropout(nullClass: $0, probability: session.job.model.classDropout)
+        }
+        flips = options.horizontalFlip ? HorizontalFlip(seed: seed, model: model.index) : nil
     }
 
     func batch(_ items: [Int], step: Int) -> TrainingBatch {
         TrainingBatch(
             images: imageBatch(catalogue, indices: items, flip: flips, step: step), items: items,
-            labels: isClassConditional ? items.compactMap { catalogue.labels?[$0] } : nil)
+            labels: isClassConditional ? labels(of: items, step: step) : nil)
+    }
+
+    private func labels(of items: [Int], step: Int) -> [Int] {
+        let labels = items.compactMap { catalogue.labels?[$0] }
+        let address = TrainingAddress(seed: seed, model: model.index, step: step)
+        return classDropout?.apply(to: labels, items: items, at: address) ?? labels
     }
 }
