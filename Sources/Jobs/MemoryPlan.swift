@@ -19,9 +19,9 @@ public struct MemoryPlan: Hashable, Sendable {
 
     /// The memory of one rank in one phase, in bytes; of the rank that needs most.
     public struct RankBytes: Hashable, Sendable {
-        /// The flat vector of weights, and their copy in the layout of the kernels.
+        /// The flat vector of weights; with several lanes also their copies in the kernels' order, one for each direction.
         public var weights: Int
-        /// Frozen teachers, likewise.
+        /// Frozen teachers, with their copy for the forward pass.
         public var teachers: Int
         /// Gradient sums of lanes, held while the tree is worked through.
         public var gradients: Int
@@ -81,8 +81,9 @@ public struct MemoryPlan: Hashable, Sendable {
             let smallest = groups.map(\.count).min() ?? 1
             let sums = groups.flatMap { $0 }.map { LaneShape.peakSums(of: $0, lanes: options.lanes) }.max() ?? 1
             let shard = (padded / Self.block + smallest - 1) / smallest * Self.block
+            let copies = groups.flatMap { $0 }.contains { $0.count > 1 } ? 2 : 0
             let rank = RankBytes(
-                weights: 2 * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
+                weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
                 optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
                 staging: staging)
             return Phase(phase: phase, rank: rank, exchanged: widest.all, exchangedExtra: widest.extra)

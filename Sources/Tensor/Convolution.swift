@@ -168,7 +168,7 @@ final class CompiledConvolution: Sendable {
         }
         let storage = Storage(count: reorder.target.count)
         reorder.run(from: weight.unsafeValues, to: storage.unsafeElements)
-        weight.reorderedValues.append(ReorderedWeights(memory: reorder.target, storage: storage))
+        weight.keep(ReorderedWeights(memory: reorder.target, storage: storage))
         body(storage.unsafeElements)
     }
 }

@@ -36,7 +36,7 @@ public final class Parameter {
     private(set) var memory: ParameterMemory
     private(set) var entry = 0
     /// Copies of the values in the formats that oneDNN's convolutions asked for.
-    var reorderedValues: [ReorderedWeights] = []
+    private(set) var reorderedValues: [ReorderedWeights] = []
 
     /// Makes a parameter with zeros, or ones if so initialised; random values come with
     /// ``ParameterVector/initialize(seed:model:)``.
@@ -73,6 +73,11 @@ public final class Parameter {
         guard memory.hasGradients else { return [Float](repeating: 0, count: count) }
         memory.settle()
         return Array(memory.gradients.unsafeElements[range])
+    }
+
+    /// Keeps a reordered copy of the values until they change, if the vector's owner reads them more than once.
+    func keep(_ reordered: ReorderedWeights) {
+        if memory.keepsReorderedValues { reorderedValues.append(reordered) }
     }
 
     /// Drops reordered copies; needed whenever values have been written.
@@ -112,6 +117,8 @@ final class ParameterMemory {
     let values: FloatBuffer
     /// Whether a parameter's gradient is to be read as zero, whatever its memory holds.
     var isStale: [Bool]
+    /// Whether values are read more than once between changes, so that copies in other orders are worth their memory.
+    var keepsReorderedValues = true
     private let paddedCount: Int
     private var allocatedGradients: FloatBuffer?
 

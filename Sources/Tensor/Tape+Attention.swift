@@ -20,22 +20,24 @@ extension Tape {
         let scale = Float(1 / Double(channels / heads).squareRoot())
         let y = Tensor(uninitialized: query.shape)
         let probabilities = Tensor(uninitialized: [items, heads * queries, keys])
-        for item in 0..<items {
-            for head in 0..<heads {
-                OneDNN.multiply(
-                    query.head(head, of: heads, item: item), key.head(head, of: heads, item: item).transposed,
-                    into: probabilities.attentionWeights(head, of: heads, item: item))
+        times.measure(.attention) {
+            for item in 0..<items {
+                for head in 0..<heads {
+                    OneDNN.multiply(
+                        query.head(head, of: heads, item: item), key.head(head, of: heads, item: item).transposed,
+                        into: probabilities.attentionWeights(head, of: heads, item: item))
+                }
+            }
+            Kernels.softmaxRows(probabilities, scale: scale)
+            for item in 0..<items {
+                for head in 0..<heads {
+                    OneDNN.multiply(
+                        probabilities.attentionWeights(head, of: heads, item: item),
+                        value.head(head, of: heads, item: item), into: y.head(head, of: heads, item: item))
+                }
             }
         }
-        Kernels.softmaxRows(probabilities, scale: scale)
-        for item in 0..<items {
-            for head in 0..<heads {
-                OneDNN.multiply(
-                    probabilities.attentionWeights(head, of: heads, item: item),
-                    value.head(head, of: heads, item: item), into: y.head(head, of: heads, item: item))
-            }
-        }
-        return record(y, from: query, key, value) { gradient in
+        return record(y, from: query, key, value, part: .attention) { gradient in
             let backward = AttentionBackward(
                 query: query, key: key, value: value, heads: heads, scale: scale, probabilities: probabilities)
             backward.run(gradient)

@@ -29,14 +29,18 @@ extension Tape {
             shape.result[2] > 0 && shape.result[3] > 0, "\(weight.name) is larger than its padded images \(x.shape)")
 
         let y = Tensor(uninitialized: shape.result)
-        CompiledConvolution.of(shape, .forward).forward(
-            x, weight: weight, bias: bias, sourceBlock: shape.sourceBlock(.forward), into: y)
-        return record(y, parameters: [weight] + (bias.map { [$0] } ?? [])) { gradient in
+        times.measure(.convolution) {
+            CompiledConvolution.of(shape, .forward).forward(
+                x, weight: weight, bias: bias, sourceBlock: shape.sourceBlock(.forward), into: y)
+        }
+        let saved = SavedTensor(x)
+        return record(y, parameters: [weight] + (bias.map { [$0] } ?? []), part: .convolution) { gradient in
             CompiledConvolution.of(shape, .weightsGradient).weightsGradient(
-                gradient, source: x, weight: weight, bias: bias, sourceBlock: shape.sourceBlock(.weightsGradient))
+                gradient, source: saved.tensor, weight: weight, bias: bias,
+                sourceBlock: shape.sourceBlock(.weightsGradient))
             // Nobody wants the gradient of the images at the network's entrance, and it is expensive.
-            guard let node = x.node else { return }
-            let dx = Tensor(uninitialized: x.shape)
+            guard let node = saved.node else { return }
+            let dx = Tensor(uninitialized: saved.shape)
             CompiledConvolution.of(shape, .sourceGradient).sourceGradient(
                 gradient, weight: weight, sourceBlock: shape.sourceBlock(.sourceGradient), into: dx)
             node.receive(dx)

@@ -23,13 +23,17 @@ extension Tape {
         precondition(items.count == x.shape.first, "\(items.count) items for a batch of shape \(x.shape)")
         guard rate > 0 else { return x }
         let mask = DropoutMask(source: source, step: step, items: items.map { UInt32($0) })
-        let y = Tensor(uninitialized: x.shape)
-        Kernels.dropout(x, rate: rate, mask: mask, into: y)
-        let node = x.node
-        return record(y, from: x) { gradient in
+        func compute(_ x: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: x.shape)
+            Kernels.dropout(x, rate: rate, mask: mask, into: y)
+            return y
+        }
+        let saved = SavedTensor(x)
+        let result = record(compute(x), from: x) { gradient in
             let dx = gradient.reusableForResult()
             Kernels.dropout(gradient, rate: rate, mask: mask, into: dx)
-            node?.receive(dx)
+            saved.node?.receive(dx)
         }
+        return recomputable(result) { compute(saved.tensor) }
     }
 }

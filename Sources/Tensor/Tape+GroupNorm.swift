@@ -41,17 +41,23 @@ extension Tape {
         precondition(
             weight.shape == [x.shape[1]] && bias.shape == [x.shape[1]],
             "\(weight.name) \(weight.shape) and \(bias.name) \(bias.shape) do not fit \(x.shape[1]) channels")
-        let y = Tensor(uninitialized: x.shape)
         let statistics = GroupStatistics(images: x.shape[0], groups: groups)
-        Kernels.groupNorm(
-            x, weight: weight, bias: bias, statistics: statistics, groups: groups, epsilon: epsilon,
-            activation: activation, into: y)
-        return record(y, parameters: [weight, bias]) { gradient in
+        func compute(_ x: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: x.shape)
+            Kernels.groupNorm(
+                x, weight: weight, bias: bias, statistics: statistics, groups: groups, epsilon: epsilon,
+                activation: activation, into: y)
+            return y
+        }
+        let y = times.measure(.normalization) { compute(x) }
+        let saved = SavedTensor(x)
+        let result = record(y, parameters: [weight, bias], part: .normalization) { gradient in
             let dx = gradient.reusableForResult()
             Kernels.groupNormBackward(
-                x, weight: weight, bias: bias, statistics: statistics, groups: groups, activation: activation,
-                gradient: gradient, into: dx)
-            x.node?.receive(dx)
+                saved.tensor, weight: weight, bias: bias, statistics: statistics, groups: groups,
+                activation: activation, gradient: gradient, into: dx)
+            saved.node?.receive(dx)
         }
+        return recomputable(result, part: .normalization) { compute(saved.tensor) }
     }
 }

@@ -16,9 +16,11 @@ extension Tape {
             "\(bias?.name ?? "") has shape \(bias?.shape ?? []), expected [\(weight.shape[0])]")
         let y = Tensor(uninitialized: x.shape.dropLast() + [weight.shape[0]])
         precondition(y.layout == .plain, "\(weight.name): rows of shape \(x.shape) would be taken for images")
-        OneDNN.multiply(x.rows, weight.valueMatrix.transposed, into: y.rows)
-        if let bias { Kernels.addRowBias(bias, to: y) }
-        return record(y, parameters: [weight] + (bias.map { [$0] } ?? [])) { gradient in
+        times.measure(.attention) {
+            OneDNN.multiply(x.rows, weight.valueMatrix.transposed, into: y.rows)
+            if let bias { Kernels.addRowBias(bias, to: y) }
+        }
+        return record(y, parameters: [weight] + (bias.map { [$0] } ?? []), part: .attention) { gradient in
             let target = weight.takeGradientMatrix()
             OneDNN.multiply(gradient.rows.transposed, x.rows, into: target.matrix, adds: target.adds)
             if let bias { Kernels.accumulateColumnSums(gradient, into: bias) }

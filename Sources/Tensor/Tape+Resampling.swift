@@ -6,9 +6,9 @@ extension Tape {
     public func tokens(_ x: Tensor) -> Tensor {
         precondition(x.shape.count == 4, "tokens are made of images (N, C, H, W), not \(x.shape)")
         let y = Tensor(uninitialized: [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]])
-        Kernels.tokens(x, into: y)
+        times.measure(.attention) { Kernels.tokens(x, into: y) }
         let (node, shape) = (x.node, x.shape)
-        return record(y, from: x) { gradient in
+        return record(y, from: x, part: .attention) { gradient in
             let dx = Tensor(uninitialized: shape)
             Kernels.images(gradient, into: dx)
             node?.receive(dx)
@@ -27,9 +27,9 @@ extension Tape {
             x.shape.count == 3 && x.shape[1] == height * width,
             "tokens of shape \(x.shape) do not make images of \(height) x \(width)")
         let y = Tensor(uninitialized: [x.shape[0], x.shape[2], height, width])
-        Kernels.images(x, into: y)
+        times.measure(.attention) { Kernels.images(x, into: y) }
         let (node, shape) = (x.node, x.shape)
-        return record(y, from: x) { gradient in
+        return record(y, from: x, part: .attention) { gradient in
             let dx = Tensor(uninitialized: shape)
             Kernels.tokens(gradient, into: dx)
             node?.receive(dx)
@@ -48,14 +48,18 @@ extension Tape {
     public func upsampleNearest(_ x: Tensor, height: Int, width: Int) -> Tensor {
         precondition(
             x.shape.count == 4 && height > 0 && width > 0, "cannot resize \(x.shape) to \(height) x \(width)")
-        let y = Tensor(uninitialized: [x.shape[0], x.shape[1], height, width])
-        Kernels.upsampleNearest(x, into: y)
-        let (node, shape) = (x.node, x.shape)
-        return record(y, from: x) { gradient in
-            let dx = Tensor(uninitialized: shape)
-            Kernels.upsampleNearestBackward(gradient: gradient, into: dx)
-            node?.receive(dx)
+        func compute(_ x: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: [x.shape[0], x.shape[1], height, width])
+            Kernels.upsampleNearest(x, into: y)
+            return y
         }
+        let saved = SavedTensor(x)
+        let result = record(compute(x), from: x) { gradient in
+            let dx = Tensor(uninitialized: saved.shape)
+            Kernels.upsampleNearestBackward(gradient: gradient, into: dx)
+            saved.node?.receive(dx)
+        }
+        return recomputable(result) { compute(saved.tensor) }
     }
 
     /// Joins two images channel-wise: the channels of `a`, then those of `b`.

@@ -9,20 +9,26 @@ public final class Tape {
     public let isRecording: Bool
     /// Called between entries of the backward pass, so that a trainer can let communication progress.
     public var betweenEntries: (() -> Void)?
+    /// Where the time goes, if anybody wants to know.
+    let times: StepTimes?
     private var entries: [Entry] = []
     private var memories: [ParameterMemory] = []
 
     /// One operation: where its result's gradient gathers, and what to do with it.
     private struct Entry {
         let result: GradientNode
+        let part: StepTimes.Part
         let backward: (inout Tensor) -> Void
     }
 
     /// Starts an empty tape.
     ///
-    /// - Parameter recording: Whether to keep what a backward pass needs; false for inference.
-    public init(recording: Bool) {
+    /// - Parameters:
+    ///   - recording: Whether to keep what a backward pass needs; false for inference.
+    ///   - times: Adds up where the time of both passes goes; nil, the default, measures nothing.
+    public init(recording: Bool, times: StepTimes? = nil) {
         isRecording = recording
+        self.times = times
     }
 
     /// Number of operations kept for the backward pass.
@@ -32,7 +38,7 @@ public final class Tape {
     ///
     /// - Returns: The tensor to compute with instead.
     public func watch(_ x: Tensor) -> Tensor {
-        isRecording ? Tensor(x, node: GradientNode()) : x
+        isRecording ? Tensor(x, node: GradientNode(times)) : x
     }
 
     /// The gradient of a watched tensor after the backward pass; nil when none has reached it.
@@ -56,7 +62,7 @@ public final class Tape {
         while let entry = entries.popLast() {
             guard var incoming = entry.result.gradient else { continue }
             entry.result.gradient = nil
-            entry.backward(&incoming)
+            times.measure(entry.part) { entry.backward(&incoming) }
             betweenEntries?()
         }
         for memory in memories { memory.settle() }
@@ -64,22 +70,30 @@ public final class Tape {
     }
 
     /// Ends an operation that depends on tensors alone: recorded if the gradient of any input is wanted.
-    func record(_ result: Tensor, from inputs: Tensor..., backward: @escaping (inout Tensor) -> Void) -> Tensor {
-        isRecording && inputs.contains { $0.node != nil } ? append(result, backward) : result
+    func record(
+        _ result: Tensor, from inputs: Tensor..., part: StepTimes.Part = .other,
+        backward: @escaping (inout Tensor) -> Void
+    ) -> Tensor {
+        isRecording && inputs.contains { $0.node != nil } ? append(result, part, backward) : result
     }
 
     /// Ends an operation that also depends on parameters, whose gradients are always wanted.
-    func record(_ result: Tensor, parameters: [Parameter], backward: @escaping (inout Tensor) -> Void) -> Tensor {
+    func record(
+        _ result: Tensor, parameters: [Parameter], part: StepTimes.Part = .other,
+        backward: @escaping (inout Tensor) -> Void
+    ) -> Tensor {
         guard isRecording else { return result }
         for parameter in parameters where !memories.contains(where: { $0 === parameter.memory }) {
             memories.append(parameter.memory)
         }
-        return append(result, backward)
+        return append(result, part, backward)
     }
 
-    private func append(_ result: Tensor, _ backward: @escaping (inout Tensor) -> Void) -> Tensor {
-        let node = GradientNode()
-        entries.append(Entry(result: node, backward: backward))
+    private func append(
+        _ result: Tensor, _ part: StepTimes.Part, _ backward: @escaping (inout Tensor) -> Void
+    ) -> Tensor {
+        let node = GradientNode(times)
+        entries.append(Entry(result: node, part: part, backward: backward))
         return Tensor(result, node: node)
     }
 }
@@ -87,6 +101,11 @@ public final class Tape {
 /// Gathers the gradient of one tensor during the backward pass.
 final class GradientNode {
     var gradient: Tensor?
+    private let times: StepTimes?
+
+    init(_ times: StepTimes?) {
+        self.times = times
+    }
 
     /// Adds a contribution. The first is kept as it is, without a copy.
     func receive(_ contribution: Tensor) {
@@ -96,7 +115,7 @@ final class GradientNode {
         }
         // Two nodes may have been given one storage; only a sole owner may add in place.
         let target = sum.isSoleOwner() ? sum : Tensor(uninitialized: sum.shape)
-        Kernels.add(sum, contribution, into: target)
+        times.measure(.other) { Kernels.add(sum, contribution, into: target) }
         gradient = target
     }
 }

@@ -8,6 +8,8 @@ public struct Tensor {
     var storage: Storage
     /// Where the gradient gathers; nil when nobody wants it.
     let node: GradientNode?
+    /// Makes the same values again, for backward passes that would rather not keep them; see ``SavedTensor``.
+    var recomputation: (() -> Tensor)?
 
     /// Makes a tensor from scalars in logical row-major order.
     ///

@@ -16,6 +16,8 @@ struct Bench {
     var isForwardOnly: Bool
     var steps: Int
     var warmup: Int
+    /// Whether to tell where the time of a training step goes.
+    var breaksDown = false
 
     /// The line that both sides print.
     struct Result: Encodable {
@@ -27,6 +29,8 @@ struct Bench {
         var medianStepSeconds: Double
         var imagesPerSecond: Double
         var peakRSSGBPerRank: Double
+        /// Mean seconds of a timed step by part, averaged over the ranks.
+        var breakdown: [String: Double]?
 
         private enum CodingKeys: String, CodingKey {
             case peer, what, model, ranks
@@ -34,6 +38,7 @@ struct Bench {
             case medianStepSeconds = "median_step_seconds"
             case imagesPerSecond = "images_per_second"
             case peakRSSGBPerRank = "peak_rss_gb_per_rank"
+            case breakdown = "breakdown_seconds"
             // What the peer's script says of itself; these have one value here.
             case bf16, compile
             case channelsLast = "channels_last"
@@ -52,28 +57,58 @@ struct Bench {
             try values.encode(medianStepSeconds, forKey: .medianStepSeconds)
             try values.encode(imagesPerSecond, forKey: .imagesPerSecond)
             try values.encode(peakRSSGBPerRank, forKey: .peakRSSGBPerRank)
+            try values.encodeIfPresent(breakdown, forKey: .breakdown)
         }
     }
 
     /// Runs on all ranks. Collective.
     func run(on world: any Communicator) throws -> Result {
-        let seconds = isForwardOnly ? try timeForward(world) : try timeTraining(world)
-        let median = seconds.dropFirst(warmup).sorted()[steps / 2]
-        let memory = try world.allMax(peakMemory())
+        let times = breaksDown && !isForwardOnly ? StepTimes() : nil
+        var before: [Double] = []
+        let seconds =
+            isForwardOnly
+            ? try timeForward(world)
+            : try timeTraining(world, times) { before = StepTimes.Part.allCases.map { times?[$0] ?? 0 } }
+        let timed = seconds.dropFirst(warmup)
         return Result(
             what: isForwardOnly ? "forward" : "train", model: network.rawValue, ranks: world.size, batchPerRank: batch,
-            medianStepSeconds: median, imagesPerSecond: Double(world.size * batch) / median, peakRSSGBPerRank: memory)
+            medianStepSeconds: median(timed), imagesPerSecond: Double(world.size * batch) / median(timed),
+            peakRSSGBPerRank: try world.allMax(peakMemory()),
+            breakdown: try times.map { try breakdown($0, since: before, of: timed.reduce(0, +), world) })
     }
 
-    private func timeTraining(_ world: any Communicator) throws -> [Double] {
+    private func median(_ values: ArraySlice<Double>) -> Double {
+        let sorted = values.sorted()
+        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    }
+
+    /// Seconds of a step by part, averaged over ranks; what no part has measured is `other`.
+    private func breakdown(
+        _ times: StepTimes, since before: [Double], of total: Double, _ world: any Communicator
+    ) throws -> [String: Double] {
+        var mine = zip(StepTimes.Part.allCases, before).map { (times[$0] - $1) / Double(steps) }
+        let other = StepTimes.Part.allCases.firstIndex(of: .other) ?? 0
+        mine[other] += total / Double(steps) - mine.reduce(0, +)
+        let all = try world.allGather(mine)
+        let means = mine.indices.map { part in all.reduce(0) { $0 + $1[part] } / Double(all.count) }
+        return Dictionary(uniqueKeysWithValues: zip(StepTimes.Part.allCases.map(\.rawValue), means))
+    }
+
+    /// - Parameter warm: Called when the steps begin that count.
+    private func timeTraining(
+        _ world: any Communicator, _ times: StepTimes?, warm: () -> Void
+    ) throws -> [Double] {
         let lanes = world.size * batch / imagesPerLane
-        let trainer = Trainer(configuration: network.configuration, adam: Adam(), group: world, laneCount: lanes) {
+        let trainer = Trainer(
+            configuration: network.configuration, adam: Adam(), group: world, laneCount: lanes, times: times
+        ) {
             $0.initialize(seed: 0, model: 0)
         }
         let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
         let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
         let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }
         return try (0..<warmup + steps).map { step in
+            if step == warmup { warm() }
             let clock = Stopwatch()
             let settings = StepSettings(step: step, learningRate: 2e-4, maxGradientNorm: 1, averageDecay: 0.9999)
             _ = try trainer.step(settings) { _, tape in

@@ -56,25 +56,30 @@ package final class Trainer {
     package let plan: ReductionPlan
     private let reduction: OrderedReduceScatter
     private let sums: LaneSums
+    private let times: StepTimes?
 
     /// - Parameters:
     ///   - configuration: The network.
     ///   - adam: The update rule.
     ///   - group: The ranks that train this model.
     ///   - laneCount: Lanes of the global batch, at least the number of ranks.
+    ///   - times: Adds up where the time of steps goes; for benchmarks, since it lets ranks wait for each other.
     ///   - initialize: Fills `parameters.values`, equally on every rank.
     package init(
         configuration: UNetConfiguration, adam: Adam, group: any Communicator, laneCount: Int,
-        initialize: (ParameterVector) -> Void
+        times: StepTimes? = nil, initialize: (ParameterVector) -> Void
     ) {
         precondition(group.size <= laneCount, "\(group.size) ranks cannot share \(laneCount) lanes")
         self.group = group
+        self.times = times
         network = UNet2D(configuration)
         parameters = ParameterVector(network)
         initialize(parameters)
         parameters.valuesChanged()
         plan = ReductionPlan(
             lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size))
+        // A single lane uses the weights once in each direction.
+        parameters.keepsReorderedValues = plan.lanes[group.rank].count > 1
         optimizer = ShardedOptimizer(adam: adam, shard: plan.shards[group.rank], values: parameters.values)
         reduction = OrderedReduceScatter(communicator: group, plan: plan)
         sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradients)
@@ -92,27 +97,32 @@ package final class Trainer {
         _ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
     ) throws -> StepResult {
         let losses = try lanes.map { lane in try gradient(ofLane: lane, loss: laneLoss) }
+        if times != nil { try times.measure(.waiting) { try group.barrier() } }
         let result = try sums.finish { sums in
             let gradients = sums[0]
-            try reduction.begin(sums: sums.map(FloatRegion.init), into: FloatRegion(gradients)[optimizer.shard])
-            try reduction.finish()
+            try times.measure(.communication) {
+                try reduction.begin(sums: sums.map(FloatRegion.init), into: FloatRegion(gradients)[optimizer.shard])
+                try reduction.finish()
+            }
             let report = StepReport(
                 flags: settings.flags, laneLosses: losses,
-                blockSquaredNorms: optimizer.blockSquaredNorms(of: gradients))
-            let result = try agree(report, step: settings.step)
+                blockSquaredNorms: times.measure(.optimizer) { optimizer.blockSquaredNorms(of: gradients) })
+            let result = try times.measure(.communication) { try agree(report, step: settings.step) }
             let clip = GradientNorm.clipCoefficient(norm: result.gradientNorm, maximum: settings.maxGradientNorm)
-            optimizer.update(
-                values: parameters.values, gradients: gradients,
-                gradientScale: clip / Float(plan.tree.lanes), settings: settings)
+            times.measure(.optimizer) {
+                optimizer.update(
+                    values: parameters.values, gradients: gradients,
+                    gradientScale: clip / Float(plan.tree.lanes), settings: settings)
+            }
             return result
         }
-        try group.allGather(plan.shards, in: FloatRegion(parameters.values))
+        try times.measure(.communication) { try group.allGather(plan.shards, in: FloatRegion(parameters.values)) }
         parameters.valuesChanged()
         return result
     }
 
     private func gradient(ofLane lane: Int, loss laneLoss: (Int, Tape) throws -> Tensor) throws -> Double {
-        let tape = Tape(recording: true)
+        let tape = Tape(recording: true, times: times)
         let loss = try laneLoss(lane, tape)
         let value = Double(loss.scalars[0])
         parameters.clearGradients()

@@ -119,6 +119,7 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Images per rank and step.") var batch = 16
         @Option(help: "Images per lane (default: the batch).") var imagesPerLane: Int?
         @Flag(help: "Time the forward pass alone.") var forward = false
+        @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -133,7 +134,7 @@ public struct WorkerCommand: ParsableCommand {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
-                    steps: steps, warmup: warmup)
+                    steps: steps, warmup: warmup, breaksDown: breakdown)
                 let result = try bench.run(on: world)
                 try world.onRoot {
                     let encoder = JSONEncoder()

@@ -77,6 +77,25 @@ extension EndToEnd {
             #expect(abs(rate * seconds - 4) < 0.01, "images of all ranks per second")
         }
 
+        /// Fails when a part is counted twice or left out.
+        @Test func `bench tells where the time of a step goes`() throws {
+            let folder = try TemporaryFolder()
+            let end = try run(
+                .diptych,
+                ["bench", "--model", "fashion-mnist", "--batch", "2", "--ranks", "2", "--steps", "1", "--breakdown"]
+                    + ["--json"], in: folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            let parts = try #require(end.json["breakdown_seconds"] as? [String: Double])
+            #expect(
+                Set(parts.keys) == [
+                    "convolution", "normalization", "attention", "other", "optimizer", "communication", "waiting",
+                ])
+            #expect(parts.values.allSatisfy { $0 >= 0 })
+            let step = try #require(end.json["median_step_seconds"] as? Double)
+            // The parts are the mean of two ranks, the step that of the first.
+            #expect(abs(parts.values.reduce(0, +) - step) < 0.25 * step, "\(parts) of \(step) s")
+        }
+
         @Test func `status tells where a run is`() throws {
             let job = try Runs.stopped()
             let student = try #require(job.run.checkpoints(of: "student").last)

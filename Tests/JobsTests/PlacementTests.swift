@@ -92,7 +92,9 @@ import Testing
         #expect(plan.checkpointBytes == 1_600_000)
         #expect(plan.phases[0].rank.activations == 4 * 1000 * 2)
         #expect(plan.phases[0].rank.teachers == 0)
-        #expect(plan.phases[1].rank.teachers == 2 * plan.phases[1].rank.weights)
+        // Several lanes: the vector and a copy for each direction; a teacher has no backward pass.
+        #expect(plan.phases[1].rank.weights == 3 * 4 * 7 * 16_384)
+        #expect(plan.phases[1].rank.teachers == 2 * 2 * 4 * 7 * 16_384)
         #expect(plan.phases[0].rank.optimizer == 3 * 4 * 7 * 16_384)
     }
 
@@ -105,7 +107,12 @@ import Testing
         let wide = try self.job6()
         let three = MemoryPlan(job: wide, placement: try Placement(job: wide, ranks: 4), cost: cost)
         #expect(three.phases[0].exchangedExtra == 0)
+        let lane = try singleLane()
+        let single = MemoryPlan(job: lane, placement: try Placement(job: lane, ranks: 1), cost: cost)
+        #expect(single.phases[1].rank.weights == 4 * 7 * 16_384, "one lane needs its reordered weights once")
     }
+
+    private func singleLane() throws -> Job { try job("teach.images_per_lane=12", "distill.images_per_lane=12") }
 
     /// Six lanes on four ranks: 2, 2, 1, 1, each a whole subtree of (0 1)(2 3) | (4 5).
     private func job6() throws -> Job { try job("defence=none") }

@@ -29,6 +29,9 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Times the forward pass alone.")
     var forward = false
 
+    @Flag(help: "Tells where the time of a training step goes.")
+    var breakdown = false
+
     @Option(help: "Steps that are timed; their median counts.")
     var steps = 5
 
@@ -49,6 +52,7 @@ struct BenchCommand: ParsableCommand {
         try check("steps", steps, 1...1_000_000)
         try check("warmup", warmup, 0...1_000_000)
         if let ranks { try check("ranks", ranks, 1...65_536) }
+        if forward, breakdown { throw ValidationError("--breakdown is of a training step, not of --forward") }
         if let imagesPerLane {
             try check("images-per-lane", imagesPerLane, 1...batch)
             guard batch % imagesPerLane == 0 else {
@@ -61,6 +65,7 @@ struct BenchCommand: ParsableCommand {
     var arguments: [String] {
         var arguments = ["bench", "--model", model.rawValue, "--batch", "\(batch)"]
         if forward { arguments.append("--forward") }
+        if breakdown { arguments.append("--breakdown") }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
         return arguments
@@ -92,6 +97,8 @@ struct BenchResult: Codable {
     var medianStepSeconds: Double
     var imagesPerSecond: Double
     var peakGigabytesPerRank: Double
+    /// Mean seconds of a step by part.
+    var breakdown: [String: Double]?
 
     private enum CodingKeys: String, CodingKey {
         case what, model, ranks
@@ -99,6 +106,7 @@ struct BenchResult: Codable {
         case medianStepSeconds = "median_step_seconds"
         case imagesPerSecond = "images_per_second"
         case peakGigabytesPerRank = "peak_rss_gb_per_rank"
+        case breakdown = "breakdown_seconds"
     }
 
     /// For people.
@@ -109,6 +117,16 @@ struct BenchResult: Codable {
             "\(ProgressRenderer.digits(medianStepSeconds)) s per step, "
                 + "\(ProgressRenderer.digits(imagesPerSecond)) images/s, "
                 + "\(ProgressRenderer.digits(peakGigabytesPerRank)) GB per rank",
-        ]
+        ] + parts
+    }
+
+    /// The breakdown, largest part first.
+    private var parts: [String] {
+        let parts = (breakdown ?? [:]).sorted { $0.value > $1.value }
+        let total = parts.reduce(0) { $0 + $1.value }
+        return parts.map { name, seconds in
+            "  \(printable(name).padding(toLength: 14, withPad: " ", startingAt: 0))"
+                + "\(ProgressRenderer.digits(seconds)) s  \(ProgressRenderer.digits(100 * seconds / total)) %"
+        }
     }
 }

@@ -32,7 +32,7 @@ public struct UNetCost: Hashable, Sendable {
         parameters += 2 * channels
     }
 
-    /// Kept: the input of each group norm and of each convolution.
+    /// Kept: the input of the second group norm; what the norms make of their inputs is computed again.
     mutating func resNet(from inChannels: Int, to outChannels: Int, embedding: Int, pixels: Int) {
         norm(channels: inChannels)
         convolution(from: inChannels, to: outChannels, kernel: 3, pixels: pixels)
@@ -40,11 +40,10 @@ public struct UNetCost: Hashable, Sendable {
         norm(channels: outChannels)
         convolution(from: outChannels, to: outChannels, kernel: 3, pixels: pixels)
         if inChannels != outChannels { convolution(from: inChannels, to: outChannels, kernel: 1, pixels: pixels) }
-        keep(channels: inChannels, pixels: pixels)
-        keep(channels: outChannels, pixels: pixels, copies: 3)
+        keep(channels: outChannels, pixels: pixels)
     }
 
-    /// Kept: tokens, query, key, value, result, the sum with the input, and the probabilities.
+    /// Kept: the input, tokens, query, key, value, result, and the probabilities.
     mutating func attention(channels: Int, heads: Int, pixels: Int) {
         norm(channels: channels)
         for _ in 0..<4 { linear(from: channels, to: channels, rows: pixels) }
@@ -74,9 +73,9 @@ extension UNetConfiguration {
         addResNets(from: [channels[bottom], channels[bottom]], level: bottom, to: &cost)
         cost.attention(
             channels: channels[bottom], heads: heads(channels: channels[bottom]), pixels: pixels(level: bottom))
+        cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
         cost.norm(channels: channels[0])
         cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
-        cost.keep(channels: channels[0], pixels: pixels(level: 0))
         return cost
     }
 
@@ -88,6 +87,8 @@ extension UNetConfiguration {
     private func addWayDown(level: Int, to cost: inout UNetCost) {
         addResNets(from: downInputs(level: level), level: level, to: &cost)
         addAttentions(layersPerBlock, level: level, to: &cost)
+        // Every result goes on to a norm, and up as a skip connection.
+        cost.keep(channels: channels[level], pixels: pixels(level: level), copies: layersPerBlock)
         if level < channels.count - 1 {
             let smaller = pixels(level: level + 1)
             cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: smaller)
@@ -100,10 +101,11 @@ extension UNetConfiguration {
         addResNets(from: inputs, level: level, to: &cost)
         for inChannels in inputs { cost.keep(channels: inChannels, pixels: pixels(level: level)) }
         addAttentions(layersPerBlock + 1, level: level, to: &cost)
+        // Results are copied into the next concatenation; the last is up-sampled or normalised.
+        cost.keep(channels: channels[level], pixels: pixels(level: level))
         if level > 0 {
-            let larger = pixels(level: level - 1)
-            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: larger)
-            cost.keep(channels: channels[level], pixels: larger, copies: 2)
+            cost.convolution(
+                from: channels[level], to: channels[level], kernel: 3, pixels: pixels(level: level - 1))
         }
     }
 

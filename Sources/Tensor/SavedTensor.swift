@@ -1,0 +1,42 @@
+/// An operand that a backward pass will read: kept, or computed again where that is cheaper than the memory.
+///
+/// Between the forward and the backward pass a network's activations are most of its memory. Results that cost one pass
+/// over memory (group norm, dropout, up-sampling) say how to make them again, to the same bits, from what is kept
+/// anyway; so the input of a convolution lives only while the convolution runs.
+struct SavedTensor {
+    let shape: [Int]
+    let node: GradientNode?
+    private let source: Source
+
+    private enum Source {
+        case kept(Tensor)
+        case recomputed(() -> Tensor)
+    }
+
+    /// Keeps a tensor, or how to make it.
+    init(_ x: Tensor) {
+        shape = x.shape
+        node = x.node
+        source = x.recomputation.map(Source.recomputed) ?? .kept(x)
+    }
+
+    /// The values.
+    var tensor: Tensor {
+        switch source {
+        case .kept(let tensor): tensor
+        case .recomputed(let compute): compute()
+        }
+    }
+}
+
+extension Tape {
+    /// Says how the result of a cheap operation can be made again, unless there will be no backward pass.
+    ///
+    /// - Parameter compute: Makes the same values from parameters and saved tensors.
+    func recomputable(_ result: Tensor, part: StepTimes.Part = .other, _ compute: @escaping () -> Tensor) -> Tensor {
+        guard isRecording else { return result }
+        var result = result
+        result.recomputation = { [times] in times.measure(part, compute) }
+        return result
+    }
+}
