@@ -24,6 +24,8 @@ public struct RunDirectory: Hashable, Sendable {
     public var samples: String { path + "/samples" }
     /// Reports.
     public var report: String { path + "/report" }
+    /// Sizes, balance and duplicates of the split, for people; private.
+    public var splitReport: String { report + "/split.txt" }
     /// All logs.
     public var logs: String { path + "/logs" }
     /// The steps of one model, one JSON line each.
@@ -95,8 +97,9 @@ public struct RunDirectory: Hashable, Sendable {
         guard recorded.map(String.init) == job.hash else {
             throw DiptychFailure(
                 .usage,
-                "\(printable(self.job)) was changed by hand: it says job hash \(recorded ?? "(none)"), "
-                    + "its values make \(job.hash); change the job file you started from, and give it another --run")
+                "\(printable(self.job)) was changed by hand, or written by another version of Diptych: it says job hash "
+                    + "\(recorded ?? "(none)"), its values make \(job.hash); change the job file you started from, and "
+                    + "give it another --run")
         }
         return job
     }

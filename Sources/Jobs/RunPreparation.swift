@@ -43,6 +43,7 @@ public struct RunPreparation: Sendable {
             let older = try directory.readJob()
             differences = job.differences(from: older)
             try check(differences, job: job, older: older, directory: directory, extend: extend)
+            try checkData(job, instead: older)
         }
         try directory.write(job)
         var steps: [String: Int] = [:]
@@ -78,6 +79,17 @@ public struct RunPreparation: Sendable {
                 .usage,
                 "`\(difference.key)` cannot grow any more in \(printable(directory.path)): \(reason). Give the longer "
                     + "job another directory: --run \(freeName(directory.path))")
+        }
+    }
+
+    /// A run keeps the paths that it has unless there is something at the new ones.
+    private static func checkData(_ job: Job, instead older: Job) throws {
+        let paths = [("images", job.data.images, older.data.images), ("labels", job.data.labels, older.data.labels)]
+        for case (let name, let path?, let old) in paths where path != old && access(path, R_OK) != 0 {
+            throw DiptychFailure(
+                .inputOutput,
+                "`data.\(name)`: cannot read \(printable(path)): \(String(cString: strerror(errno))); the run goes on with "
+                    + "\(printable(old ?? "none")) when it is given that")
         }
     }
 

@@ -4,19 +4,19 @@ import Tensor
 import Testing
 
 @Suite struct OptimizerStepsTests {
-    /// Relative; measured: below 1e-7, which is float32's rounding.
+    /// Relative; measured: at most 1.7e-7, which is float32's rounding, and 2.3e-8 in the last step.
     static let tolerance = 5e-7
 
-    @Test func tenStepsOfAdamWithClippingHaveTheLossesOfPyTorchInDouble() throws {
-        let golden = try GoldenFile(named: "unet-ten-steps.golden")
+    @Test func twoHundredStepsOfAdamWithClippingHaveTheLossesOfPyTorchInDouble() throws {
+        let golden = try GoldenFile(named: "unet-adam-steps.golden")
         let expected = try #require(golden.header.losses)
-        #expect(expected.count == 10)
-        let data = UNetCase.fashionMNIST.example(batch: golden.header.batch)
+        #expect(expected.count == 200)
         let network = UNetCase.fashionMNIST.network()
         let vector = ParameterVector(network)
         let moments = (FloatBuffer(count: vector.paddedCount), FloatBuffer(count: vector.paddedCount))
         let losses = expected.indices.map { step in
             let tape = Tape(recording: true)
+            let data = UNetCase.fashionMNIST.noisedExample(batch: golden.header.batch, step: step)
             let pass = network.loss(on: data, tape: tape)
             vector.clearGradients()
             tape.backward(from: pass.loss)
@@ -32,7 +32,7 @@ import Testing
         }
         let differences = zip(losses, expected).map { abs($0 - $1) / $1 }
         #expect(differences.allSatisfy { $0 <= OptimizerStepsTests.tolerance }, "relative differences \(differences)")
-        #expect(losses[9] < 0.9 * losses[0])
-        if ProcessInfo.processInfo.environment["DIPTYCH_REPORT"] != nil { print("ten steps:", losses, differences) }
+        #expect(losses[199] < 0.5 * losses[0])
+        if ProcessInfo.processInfo.environment["DIPTYCH_REPORT"] != nil { print("steps:", losses, differences) }
     }
 }

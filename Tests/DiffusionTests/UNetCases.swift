@@ -44,6 +44,17 @@ enum UNetCase: String, CaseIterable, Sendable {
             labels: configuration.classCount.map { Formula.integers("\(rawValue) labels", batch, below: $0) })
     }
 
+    /// What a step of training sees: images mixed with noise, and the noise as the target.
+    func noisedExample(batch: Int, step: Int) -> Example {
+        let shape = [batch, configuration.inChannels, configuration.height, configuration.width]
+        let clean = Formula.images("\(rawValue) clean \(step)", shape: shape)
+        let noise = Formula.images("\(rawValue) noise \(step)", shape: shape)
+        let mixed = zip(clean.scalars, noise.scalars).map { Float(0.6 * Double($0) + 0.8 * Double($1)) }
+        return Example(
+            input: Tensor(mixed, shape: shape), target: noise,
+            timesteps: Formula.integers("\(rawValue) timesteps \(step)", batch, below: 1000), labels: nil)
+    }
+
     struct Example {
         let input: Tensor
         let target: Tensor

@@ -77,7 +77,8 @@ extension EndToEnd {
             #expect(abs(rate * seconds - 4) < 0.01, "images of all ranks per second")
         }
 
-        /// Fails when a part is counted twice or left out.
+        /// That each part is measured is for `TrainerTests` and `StepTimesTests`; `other` is what no part has measured, and
+        /// falls below zero when work is counted twice.
         @Test func `bench tells where the time of a step goes`() throws {
             let folder = try TemporaryFolder()
             let end = try run(

@@ -65,6 +65,22 @@ extension EndToEnd {
             #expect(job.run.treasures == before)
         }
 
+        /// Fails when the job's options of sampling do not reach the ranks, at the end of a run or afterwards.
+        @Test func `By default the images are those of the run, and guidance is heeded`() throws {
+            let job = try Runs.finished().job
+            let folder = try TemporaryFolder()
+            func images(_ name: String, _ options: [String]) throws -> [UInt8] {
+                let end = try run(
+                    .diptych, ["sample", job.run.path, "--out", folder.file(name)] + options, in: folder)
+                #expect(end.code == Exit.done, "\(end.error)")
+                return try ImageArray(path: folder.file(name) + "/student.npz").pixels
+            }
+            let own = try ImageArray(path: "\(job.run.path)/samples/student.npz").pixels
+            #expect(try images("default", []) == own)
+            #expect(try images("guided", ["--guidance-scale", "1.5"]) == own)
+            #expect(try images("plain", ["--guidance-scale", "1"]) != own)
+        }
+
         /// Fails when `dual` samples from one teacher alone, or the name is not heeded.
         @Test func `Models make different images, and raw weights others than the average`() throws {
             let job = try Runs.finished().job

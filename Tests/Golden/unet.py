@@ -163,12 +163,20 @@ def gradients(name, check=True):
     return record, output.detach().numpy(), found, sizes.rms
 
 
-def ten_steps(name, batch, steps=10):
-    """Losses of Adam (2e-4) with gradients clipped to norm 1, on one fixed batch."""
-    model, data, losses = build(name), example(name, batch), []
+def noised_example(name, batch, step):
+    """What a step of training sees: images mixed with noise, and the noise as the target."""
+    x, timesteps, labels, _ = example(name, batch)
+    clean, noise = images(f"{name} clean {step}", x.shape), images(f"{name} noise {step}", x.shape)
+    timesteps = torch.from_numpy(formula.integers(f"{name} timesteps {step}", batch, 1000))
+    return (0.6 * clean + 0.8 * noise).float().double(), timesteps, labels, noise
+
+
+def adam_steps(name, batch, steps):
+    """Losses of Adam (2e-4) with gradients clipped to norm 1, on fresh images and noise at each step."""
+    model, losses = build(name), []
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    for _ in range(steps):
-        loss, _ = loss_of(model, data)
+    for step in range(steps):
+        loss, _ = loss_of(model, noised_example(name, batch, step))
         losses.append(loss.item())
         optimizer.zero_grad()
         loss.backward()
@@ -197,7 +205,8 @@ def main():
         print(f"{name}: {sum(g.size for _, g in found)} parameters in {len(found)} tensors, loss {record['loss']:.6f}, "
               f"RMS {min(rms.values()):.2f} to {max(rms.values()):.2f}, {time.perf_counter() - start:.1f} s")
     if not arguments.model:
-        formula.write(os.path.join(here, "unet-ten-steps.golden"), ten_steps("fashion-mnist", batch=8), [])
+        record = adam_steps("fashion-mnist", batch=8, steps=200)
+        formula.write(os.path.join(here, "unet-adam-steps.golden"), record, [])
 
 
 if __name__ == "__main__":

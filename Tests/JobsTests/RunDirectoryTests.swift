@@ -110,6 +110,21 @@ import Testing
         }
     }
 
+    @Test func aMistakenPathOfDataIsNotRecorded() throws {
+        try withTemporaryDirectory { run in
+            _ = try RunPreparation.open(job: job(), run: run, extend: false)
+            let before = try String(contentsOfFile: run + "/job.yaml", encoding: .utf8)
+            let failure = failure {
+                _ = try RunPreparation.open(job: job("data.images=\(run)/absent"), run: run, extend: false)
+            }
+            #expect(failure.code == .inputOutput)
+            #expect(failure.message.contains("`data.images`: cannot read \(run)/absent"), "\(failure.message)")
+            #expect(try String(contentsOfFile: run + "/job.yaml", encoding: .utf8) == before)
+            let present = try RunPreparation.open(job: job("data.images=\(run)/job.yaml"), run: run, extend: false)
+            #expect(try present.directory.readJob().data.images == run + "/job.yaml")
+        }
+    }
+
     @Test func editedJobIsRefused() throws {
         try withTemporaryDirectory { run in
             _ = try RunPreparation.open(job: job(), run: run, extend: false)

@@ -78,6 +78,7 @@ final class Workshop: Sendable {
             job[keyPath: options].imagesPerLane = 2
             job[keyPath: options].learningRate = 1e-3
             job[keyPath: options].warmupSteps = 2
+            job[keyPath: options].decaySteps = 3
             job[keyPath: options].emaDecay = 0.9
             job[keyPath: options].horizontalFlip = true
         }
@@ -176,9 +177,9 @@ enum Bench {
 
     static func trainer(
         lanes: Int, on group: any Communicator, configuration: UNetConfiguration = configuration(),
-        adam: Adam = Adam()
+        adam: Adam = Adam(), times: StepTimes? = nil
     ) -> Trainer {
-        Trainer(configuration: configuration, adam: adam, group: group, laneCount: lanes) {
+        Trainer(configuration: configuration, adam: adam, group: group, laneCount: lanes, times: times) {
             $0.initialize(seed: 3, model: 0)
         }
     }

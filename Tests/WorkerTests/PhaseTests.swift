@@ -18,6 +18,9 @@ import Worker
         #expect(made[0].parts.map(\.count) == [14, 14, 14])
         #expect(made[0].heldOut.count == 8)
         #expect(FileManager.default.contents(atPath: directory.split) == file)
+        let report = try String(contentsOfFile: directory.splitReport, encoding: .utf8)
+        #expect(report.contains("64 images, 42 members in 3 parts, 8 held out"), "\(report)")
+        #expect(report.split(separator: "\n").contains { $0.hasPrefix("part 2") && $0.contains(" 14 ") })
     }
 
     @Test func theFileHoldsTheWholeRecord() throws {

@@ -94,6 +94,19 @@ import Worker
         }
     }
 
+    /// Fails when a part is not measured, or measuring changes a result.
+    @Test func everyPartOfAStepIsTimed() throws {
+        let plain = try onRanks(2) { try train(lanes: 4, on: $0) }[0]
+        let timed = try onRanks(2) { group in
+            let times = StepTimes()
+            let trainer = Bench.trainer(lanes: 4, on: group, times: times)
+            let results = try Bench.train(trainer, steps: 0..<3)
+            return (Trained(trainer, results).weights, StepTimes.Part.allCases.map { times[$0] })
+        }
+        #expect(timed.map(\.0) == [plain.weights, plain.weights])
+        for (_, seconds) in timed { #expect(seconds.allSatisfy { $0 > 0 }, "\(seconds)") }
+    }
+
     @Test func flagsOfEveryRankReachEveryRank() throws {
         let flags = try onRanks(3) { group in
             let trainer = Bench.trainer(lanes: 4, on: group)

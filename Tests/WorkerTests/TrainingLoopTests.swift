@@ -43,6 +43,17 @@ import Worker
         #expect(broken.checkpoint("teacher-0", step: 6) == whole.checkpoint("teacher-0", step: 6))
     }
 
+    @Test func theLearningRateRisesStaysAndFalls() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        _ = try onRanks(1) { try train(in: directory, on: $0) }
+        let rates = directory.logText("teacher-0").split(separator: "\n").compactMap {
+            StepRecord(line: $0)?.learningRate
+        }
+        let expected = [0.5, 1, 1, 1, 2.0 / 3, 1.0 / 3].map { 1e-3 * $0 }
+        #expect(rates.count == 6 && zip(rates, expected).allSatisfy { abs($0 - $1) < 1e-12 }, "\(rates)")
+    }
+
     @Test func aFinishedModelIsLeftAlone() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job())

@@ -7,7 +7,8 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Times one training step, or one forward pass, on random images.",
         discussion:
-            "The keys of the JSON line are those of the PyTorch benchmark in bench/, so the two stand side by side.")
+            "The keys of the JSON line are those of the PyTorch benchmark in bench/, so the two stand side by side; "
+            + "--breakdown adds breakdown_seconds.")
 
     /// The networks that can be timed.
     enum Network: String, CaseIterable, ExpressibleByArgument {

@@ -13,7 +13,7 @@ struct JobOptions: ParsableArguments {
     @Option(help: "The run's directory; runs/<name of the job> by default.", completion: .directory)
     var run: String?
 
-    @Option(name: .customLong("set"), help: "Changes one value of the job: --set teach.steps=500. Repeatable.")
+    @Option(name: .customLong("set"), help: "Changes one value of the job: --set checkpoint.keep=5. Repeatable.")
     var overrides: [String] = []
 
     /// Reads the job and settles the number of ranks.

@@ -117,7 +117,9 @@ struct SampleCommand: ParsableCommand {
                     + "\(guidanceScale)")
         }
         let out = absolutePath(
-            out ?? "\(directory.samples)/\(model)-\(weights.rawValue)-\(sampler.rawValue)-\(steps)-steps-\(count)")
+            out ?? "\(directory.samples)/\(model)-\(weights.rawValue)-\(sampler.rawValue)-\(steps)-steps"
+                + (eta == 0 ? "" : "-eta-\(eta)") + (guidanceScale == 1 ? "" : "-guidance-\(guidanceScale)")
+                + "-\(count)")
         return Request(
             model: model, count: count, batches: (count + job.sample.batch - 1) / job.sample.batch, out: out,
             arguments: [

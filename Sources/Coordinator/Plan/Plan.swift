@@ -20,7 +20,7 @@ struct Plan {
             case .stated: "at the rate given with --images-per-second"
             case .measured: "at the rate that this run measured before"
             case .assumed:
-                "assuming \(Int(Plan.assumedGigaflops)) GFLOP/s for each rank; measure with `diptych bench` and give "
+                "assuming \(Int(Plan.assumedGigaflops)) GFLOP/s for each rank; measure with `diptych bench --ranks 1` and give "
                     + "--images-per-second"
             }
         }
@@ -36,7 +36,7 @@ struct Plan {
     }
 
     /// Floating-point operations that a rank is assumed to do in a second, in units of 10^9, when nothing was measured.
-    static let assumedGigaflops = 150.0
+    static let assumedGigaflops = 200.0
 
     let job: Job
     let placement: Placement

@@ -27,6 +27,8 @@ extension Session {
             catalogue: catalogue, members: job.data.members, heldOut: job.data.heldOut, parts: job.data.split.parts,
             balance: job.data.split.balance, nearDuplicates: job.data.split.nearDuplicates, seed: job.seed)
         let record = SplitRecord(split, of: catalogue)
+        // The text first: where there is a split, there is its report.
+        try AtomicFile.write(Array("\(record.report)\n".utf8), to: directory.splitReport)
         try SplitFile.write(record, to: directory.split)
         announce(.phaseEnded, .split)
         return record

@@ -20,13 +20,13 @@ struct TinyJob: Sendable {
           members: 200
           held_out: 100
           split: {parts: 2, balance: label, near_duplicates: together}
-        model: {kind: unet2d, channels: [16, 32], layers_per_block: 1, attention: [false, true], norm_groups: 8, dropout: 0.1}
+        model: {kind: unet2d, channels: [16, 32], layers_per_block: 1, attention: [false, true], norm_groups: 8, dropout: 0.1, class_conditional: true, class_dropout: 0.2}
         diffusion: {timesteps: 1000, beta_schedule: linear, prediction: epsilon}
         defence: distillmd
-        teach: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, max_grad_norm: 1.0, ema_decay: 0.99}
-        distill: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, max_grad_norm: 1.0, ema_decay: 0.99}
+        teach: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, decay_steps: 20, max_grad_norm: 1.0, ema_decay: 0.99}
+        distill: {steps: \(steps), batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, decay_steps: 20, max_grad_norm: 1.0, ema_decay: 0.99}
         checkpoint: {every_steps: 5, every_minutes: 0, keep: 3}
-        sample: {count: 16, sampler: ddim, steps: 50, batch: 4}
+        sample: {count: 16, sampler: ddim, steps: 50, guidance_scale: 1.5, batch: 4}
 
         """
 
