@@ -62,7 +62,7 @@ extension EndToEnd {
             let folder = "/usr/share/datasets/fashion-mnist/train"
             let large = [
                 "data.images=\(folder)-images-idx3-ubyte.gz", "data.labels=\(folder)-labels-idx1-ubyte.gz",
-                "data.members=50000", "teach.steps=5", "distill.steps=5",
+                "data.members=50000", "teach.steps=20", "distill.steps=20",
             ]
             let undisturbed = try TinyJob()
             let expected = try RunResult(undisturbed.finish(ranks: 2, set: large), undisturbed.run)
