@@ -86,10 +86,11 @@ public struct RunPreparation: Sendable {
     private static func checkData(_ job: Job, instead older: Job) throws {
         let paths = [("images", job.data.images, older.data.images), ("labels", job.data.labels, older.data.labels)]
         for case (let name, let path?, let old) in paths where path != old && access(path, R_OK) != 0 {
+            let reason = String(cString: strerror(errno))
             throw DiptychFailure(
                 .inputOutput,
-                "`data.\(name)`: cannot read \(printable(path)): \(String(cString: strerror(errno))); the run goes on with "
-                    + "\(printable(old ?? "none")) when it is given that")
+                "`data.\(name)`: cannot read \(printable(path)): \(reason); "
+                    + (old.map { "the run has worked with \(printable($0))" } ?? "the run has worked without"))
         }
     }
 

@@ -77,8 +77,8 @@ extension EndToEnd {
             #expect(abs(rate * seconds - 4) < 0.01, "images of all ranks per second")
         }
 
-        /// That each part is measured is for `TrainerTests` and `StepTimesTests`; `other` is what no part has measured, and
-        /// falls below zero when work is counted twice.
+        /// Fails when the seconds are not of one step, or the rank's lines do not reach the user. Whether each part is
+        /// measured is for `TrainerTests` and `StepTimesTests`.
         @Test func `bench tells where the time of a step goes`() throws {
             let folder = try TemporaryFolder()
             let end = try run(

@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    @Test func aMistakenPathOfDataIsNotRecorded() throws {
+    @Test func aPathWithoutDataIsNotRecorded() throws {
         try withTemporaryDirectory { run in
             _ = try RunPreparation.open(job: job(), run: run, extend: false)
             let before = try String(contentsOfFile: run + "/job.yaml", encoding: .utf8)

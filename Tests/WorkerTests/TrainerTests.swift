@@ -94,7 +94,7 @@ import Worker
         }
     }
 
-    /// Fails when a part is not measured, or measuring changes a result.
+    /// Fails when nothing is charged to a part, or measuring changes a result.
     @Test func everyPartOfAStepIsTimed() throws {
         let plain = try onRanks(2) { try train(lanes: 4, on: $0) }[0]
         let timed = try onRanks(2) { group in

@@ -9,7 +9,7 @@ struct PlanCommand: ParsableCommand {
 
     @OptionGroup var options: JobOptions
 
-    @Option(help: "Training images per second of one rank, as `bench --ranks 1` measures them; estimates the time.")
+    @Option(help: "Training images per second of one rank, for the estimate of time.")
     var imagesPerSecond: Double?
 
     @Flag(help: "Prints one line of JSON.")

@@ -20,8 +20,8 @@ struct Plan {
             case .stated: "at the rate given with --images-per-second"
             case .measured: "at the rate that this run measured before"
             case .assumed:
-                "assuming \(Int(Plan.assumedGigaflops)) GFLOP/s for each rank; measure with `diptych bench --ranks 1` and give "
-                    + "--images-per-second"
+                "assuming \(Int(Plan.assumedGigaflops)) GFLOP/s for each rank; a run that has begun knows its own rate, and "
+                    + "--images-per-second states one"
             }
         }
     }

@@ -15,6 +15,9 @@ extension Session {
             let isThere = access(directory.split, F_OK) == 0
             let record = try isThere ? SplitFile.read(directory.split) : makeSplit()
             _ = try record.split(verifiedAgainst: catalogue)
+            if access(directory.splitReport, F_OK) != 0 {
+                try AtomicFile.write(Array("\(record.report)\n".utf8), to: directory.splitReport)
+            }
             return record.with(imageHashes: [])
         }
         // The hashes, by far the largest share, need not travel: all ranks have the same images.
@@ -27,8 +30,6 @@ extension Session {
             catalogue: catalogue, members: job.data.members, heldOut: job.data.heldOut, parts: job.data.split.parts,
             balance: job.data.split.balance, nearDuplicates: job.data.split.nearDuplicates, seed: job.seed)
         let record = SplitRecord(split, of: catalogue)
-        // The text first: where there is a split, there is its report.
-        try AtomicFile.write(Array("\(record.report)\n".utf8), to: directory.splitReport)
         try SplitFile.write(record, to: directory.split)
         announce(.phaseEnded, .split)
         return record
