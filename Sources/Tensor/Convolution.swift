@@ -114,6 +114,7 @@ final class CompiledConvolution: Sendable {
     }
 
     // MARK: Execution
+    // Pointers do not keep their storage: whatever only this function holds is held until oneDNN has read it.
 
     /// y = x * weight + bias.
     func forward(_ x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int, into y: Tensor) {
@@ -123,7 +124,7 @@ final class CompiledConvolution: Sendable {
             (.source, source.unsafeElements), (.result, result.unsafeElements),
         ]
         if let bias { arrays.append((.bias, bias.unsafeValues)) }
-        withWeights(weight) { primitive.run(arrays + [(.weights, $0)]) }
+        withExtendedLifetime(source) { withWeights(weight) { primitive.run(arrays + [(.weights, $0)]) } }
         y.restore(from: result, block: Layout.blockSize)
     }
 
@@ -131,10 +132,13 @@ final class CompiledConvolution: Sendable {
     func sourceGradient(_ gradient: Tensor, weight: Parameter, sourceBlock: Int, into dx: Tensor) {
         let incoming = gradient.converted(toBlock: Layout.blockSize)
         let result = dx.scratch(forBlock: sourceBlock)
-        withWeights(weight) {
-            primitive.run([
-                (.resultGradient, incoming.unsafeElements), (.weights, $0), (.sourceGradient, result.unsafeElements),
-            ])
+        withExtendedLifetime(incoming) {
+            withWeights(weight) {
+                primitive.run([
+                    (.resultGradient, incoming.unsafeElements), (.weights, $0),
+                    (.sourceGradient, result.unsafeElements),
+                ])
+            }
         }
         dx.restore(from: result, block: sourceBlock)
     }
@@ -155,7 +159,7 @@ final class CompiledConvolution: Sendable {
         let biasTarget = bias?.takeUnsafeGradient()
         let computedBias = (biasTarget?.adds ?? false) ? bias.map { Storage(count: $0.count) } : nil
         if let biasTarget { arrays.append((.biasGradient, computedBias?.unsafeElements ?? biasTarget.elements)) }
-        primitive.run(arrays)
+        withExtendedLifetime((source, incoming)) { primitive.run(arrays) }
         if let reorder, let computed { reorder.run(from: computed.unsafeElements, to: target.elements) }
         if let biasTarget, let computedBias { Kernels.accumulate(computedBias, into: biasTarget.elements) }
     }
@@ -169,6 +173,6 @@ final class CompiledConvolution: Sendable {
         let storage = Storage(count: reorder.target.count)
         reorder.run(from: weight.unsafeValues, to: storage.unsafeElements)
         weight.keep(ReorderedWeights(memory: reorder.target, storage: storage))
-        body(storage.unsafeElements)
+        withExtendedLifetime(storage) { body(storage.unsafeElements) }
     }
 }

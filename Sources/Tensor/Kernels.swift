@@ -95,8 +95,11 @@ enum Kernels {
     static func concatenateChannels(_ a: Tensor, _ b: Tensor, into y: Tensor) {
         let block = y.layout.block
         let (left, right) = (a.converted(toBlock: block), b.converted(toBlock: block))
-        diptych_concatenate_channels(
-            left.unsafeElements, right.unsafeElements, y.elements, y.images, a.channels, b.channels, y.pixels, block)
+        withExtendedLifetime((left, right)) {
+            diptych_concatenate_channels(
+                left.unsafeElements, right.unsafeElements, y.elements, y.images, a.channels, b.channels, y.pixels,
+                block)
+        }
     }
 
     /// Takes the channels of `x` apart again. The parts' layouts may differ from that of `x`.

@@ -125,8 +125,7 @@ struct SampleCommand: ParsableCommand {
             arguments: [
                 "sample", "--run", directory.path, "--model", model, "--count", "\(count)", "--sampler",
                 sampler.rawValue, "--steps", "\(steps)", "--eta", "\(eta)", "--guidance-scale", "\(guidanceScale)",
-                "--weights",
-                weights.rawValue, "--out", out,
+                "--weights", weights.rawValue, "--out", out,
             ])
     }
 }
