@@ -49,9 +49,13 @@ let package = Package(
 
         // Second floor.
         .target(
+            name: "Privacy",
+            dependencies: ["Tensor", "Diffusion", "Datasets", "COpenBLAS", product("Crypto", "swift-crypto")],
+            swiftSettings: strict),
+        .target(
             name: "Jobs",
             dependencies: [
-                "Tensor", "Diffusion", "Datasets", "Checkpoints", product("Crypto", "swift-crypto"),
+                "Tensor", "Diffusion", "Datasets", "Checkpoints", "Privacy", product("Crypto", "swift-crypto"),
                 product("Yams", "Yams"),
             ],
             swiftSettings: strict),
@@ -60,14 +64,14 @@ let package = Package(
         .target(
             name: "Worker",
             dependencies: [
-                "Tensor", "Communication", "Checkpoints", "Diffusion", "Datasets", "Jobs",
+                "Tensor", "Communication", "Checkpoints", "Diffusion", "Datasets", "Privacy", "Jobs",
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .target(
             name: "Coordinator",
             dependencies: [
-                "Tensor", "Checkpoints", "Diffusion", "Datasets", "Jobs",
+                "Tensor", "Checkpoints", "Diffusion", "Datasets", "Privacy", "Jobs",
                 product("ArgumentParser", "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -98,6 +102,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PrivacyTests", dependencies: ["Privacy", "Diffusion", "Datasets", "Tensor", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
         .testTarget(
