@@ -6,31 +6,6 @@ extension Checkpoint {
     /// The most parameters that a checkpoint of unknown contents may claim: four vectors of 8 GiB.
     static let parameterLimit = 1 << 31
 
-    /// Writes everything to an empty file. docs/file-formats.md describes the layout.
-    ///
-    /// - Parameters:
-    ///   - file: A new file.
-    ///   - storage: How the parameters lie in it.
-    /// - Throws: ``HDF5Error``.
-    public func write(to file: HDF5File, storage: HDF5Storage = .compressed()) throws {
-        try file.setAttribute("format", to: Self.format)
-        try file.setAttribute("format_version", to: Int64(Self.formatVersion))
-        try file.setAttribute("model", to: model)
-        try file.setAttribute("phase", to: phase)
-        try file.setAttribute("step", to: Int64(step))
-        try file.setAttribute("job_hash", to: jobHash)
-        try file.setAttribute("ledger", to: ledger)
-        try file.setAttribute("libraries", to: "hdf5 \(HDF5Library.version), zstd \(HDF5Library.zstdVersion)")
-        for vector in Vector.allCases {
-            try file.createGroup(vector.rawValue)
-            for entry in entries {
-                try file.write(
-                    self[vector][entry.offset..<entry.offset + entry.count], to: "\(vector.rawValue)/\(entry.name)",
-                    shape: entry.shape, storage: storage)
-            }
-        }
-    }
-
     /// Reads a checkpoint, strictly: every object that is there must be expected, and the other way round.
     ///
     /// - Parameters:
@@ -104,5 +79,32 @@ extension Checkpoint {
             code: .newerFormat, path: path,
             message: "written in format \(version), this build reads formats up to \(formatVersion); "
                 + "use the program that wrote it, or a later one")
+    }
+}
+
+extension CheckpointContents {
+    /// Writes everything to an empty file. docs/file-formats.md describes the layout.
+    ///
+    /// - Parameters:
+    ///   - file: A new file.
+    ///   - storage: How the parameters lie in it.
+    /// - Throws: ``HDF5Error``, ``FileError``.
+    public func write(to file: HDF5File, storage: HDF5Storage = .compressed()) throws {
+        try file.setAttribute("format", to: Checkpoint.format)
+        try file.setAttribute("format_version", to: Int64(Checkpoint.formatVersion))
+        try file.setAttribute("model", to: model)
+        try file.setAttribute("phase", to: phase)
+        try file.setAttribute("step", to: Int64(step))
+        try file.setAttribute("job_hash", to: jobHash)
+        try file.setAttribute("ledger", to: ledger)
+        try file.setAttribute("libraries", to: "hdf5 \(HDF5Library.version), zstd \(HDF5Library.zstdVersion)")
+        for vector in Checkpoint.Vector.allCases {
+            try file.createGroup(vector.rawValue)
+            for entry in entries {
+                try file.write(
+                    floats(of: vector, entry), to: "\(vector.rawValue)/\(entry.name)",
+                    shape: entry.shape, storage: storage)
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@ import Glibc
 /// All state of one model that training needs to go on bit for bit.
 ///
 /// The four vectors hold the parameters one after the other, each in row-major order, in the order of `entries`.
-public struct Checkpoint: Sendable {
+public struct Checkpoint: CheckpointContents {
     /// A parameter's place in the flat vectors.
     public struct Entry: Hashable, Codable, Sendable {
         /// The parameter's name, as `down_blocks.0.resnets.1.conv1.weight`.
@@ -37,10 +37,14 @@ public struct Checkpoint: Sendable {
     }
 
     /// The flat vectors, with their groups in the file.
-    enum Vector: String, CaseIterable {
+    public enum Vector: String, CaseIterable, Sendable {
+        /// The weights.
         case weights
+        /// Their moving average.
         case ema
+        /// Adam's first moment.
         case firstMoment = "optimizer/first_moment"
+        /// Adam's second moment.
         case secondMoment = "optimizer/second_moment"
     }
 
@@ -65,9 +69,6 @@ public struct Checkpoint: Sendable {
     /// Adam's second moment.
     public let secondMoment: [Float]
 
-    /// The number of elements of each vector.
-    public var count: Int { entries.last.map { $0.offset + $0.count } ?? 0 }
-
     /// A state to be saved.
     ///
     /// - Parameters:
@@ -86,14 +87,7 @@ public struct Checkpoint: Sendable {
         weights: [Float], ema: [Float], firstMoment: [Float], secondMoment: [Float]
     ) {
         precondition(step >= 0, "a checkpoint's step is 0 or more, not \(step)")
-        var end = 0
-        for entry in entries {
-            precondition(entry.offset == end, "\(entry.name) begins at \(entry.offset) instead of \(end)")
-            end += entry.count
-        }
-        for (entry, next) in zip(entries, entries.dropFirst()) {
-            precondition(bytewise(entry.name, next.name), "\(entry.name) and \(next.name) are not in bytewise order")
-        }
+        let end = Self.requireOrder(of: entries)
         func trimmed(_ vector: [Float], _ name: String) -> [Float] {
             precondition(vector.count >= end, "\(name) has \(vector.count) elements, the parameters \(end)")
             return vector.count == end ? vector : Array(vector[..<end])
@@ -124,27 +118,35 @@ public struct Checkpoint: Sendable {
         }
     }
 
+    /// Some elements of one of the flat vectors.
+    public func floats(of vector: Vector, in range: Range<Int>) -> ArraySlice<Float> { self[vector][range] }
+
     /// Throws unless every value is finite.
     ///
     /// - Throws: ``CheckpointError`` with code `notFinite` that names the first value that is not.
     public func requireFinite() throws {
         for vector in Vector.allCases {
-            // An exponent of all ones is infinity or not a number. The sum lets the compiler use vector registers.
-            let bad = self[vector].reduce(0) { $0 &+ ($1.bitPattern & 0x7f80_0000 == 0x7f80_0000 ? 1 : 0) }
-            guard bad > 0, let position = self[vector].firstIndex(where: { !$0.isFinite }) else { continue }
-            let name = entries.last { $0.offset <= position }?.name ?? ""
-            throw CheckpointError(
-                code: .notFinite, path: "",
-                message: "\(model), step \(step): \(bad) values of \(vector.rawValue) are not finite, the first is "
-                    + "\(self[vector][position]) in \(name); a bad state is never saved")
+            let values = self[vector]
+            let bad = values.withUnsafeBufferPointer(countNotFinite)
+            guard bad > 0, let position = values.firstIndex(where: { !$0.isFinite }) else { continue }
+            throw notFinite(vector, bad: bad, first: position, value: values[position])
         }
     }
 
-    /// Whether all state is equal, bit for bit.
-    func isIdentical(to other: Checkpoint) -> Bool {
-        model == other.model && phase == other.phase && step == other.step && jobHash == other.jobHash
-            && ledger == other.ledger && entries == other.entries
-            && Vector.allCases.allSatisfy { bitsAreEqual(self[$0], other[$0]) }
+    /// Checks that parameters lie one after the other from 0 on, ascending in bytewise order of their names.
+    ///
+    /// - Returns: The number of elements that they cover.
+    @discardableResult
+    static func requireOrder(of entries: [Entry]) -> Int {
+        var end = 0
+        for entry in entries {
+            precondition(entry.offset == end, "\(entry.name) begins at \(entry.offset) instead of \(end)")
+            end += entry.count
+        }
+        for (entry, next) in zip(entries, entries.dropFirst()) {
+            precondition(bytewise(entry.name, next.name), "\(entry.name) and \(next.name) are not in bytewise order")
+        }
+        return end
     }
 
     /// Throws unless the parameters are those of a model, with a list of all that differ.
@@ -174,7 +176,13 @@ func bytewise(_ left: String, _ right: String) -> Bool {
 }
 
 /// Whether two vectors are equal bit for bit: 0 and -0 differ.
-func bitsAreEqual(_ left: [Float], _ right: [Float]) -> Bool {
-    guard left.count == right.count, !left.isEmpty else { return left.count == right.count }
-    return memcmp(left, right, left.count * MemoryLayout<Float>.stride) == 0
+func bitsAreEqual(_ left: ArraySlice<Float>, _ right: ArraySlice<Float>) -> Bool {
+    left.withUnsafeBytes { left in
+        right.withUnsafeBytes { right in
+            guard left.count == right.count, let first = left.baseAddress, let second = right.baseAddress else {
+                return left.count == right.count
+            }
+            return memcmp(first, second, left.count) == 0
+        }
+    }
 }

@@ -4,11 +4,14 @@ import Glibc
 public struct CheckpointEstimate: Hashable, Sendable {
     /// The most bytes that a checkpoint takes on disk.
     public let fileBytes: Int
-    /// Bytes of the copy that training hands over while it goes on: four float32 vectors.
+    /// Bytes on disk of the copy that training hands over while it goes on: four float32 vectors.
     public let stagingBytes: Int
-    /// Bytes that saving takes beside that copy: the file's image in memory, in libhdf5's and in our hands, or, for a
-    /// large checkpoint, one vector that is read back.
+    /// Bytes of memory that saving takes: the file's image, in libhdf5's and in our hands, or, for a large checkpoint, its
+    /// largest parameters, one at a time.
     public let workingBytes: Int
+
+    /// Checkpoints up to this size are built in memory, larger ones in their temporary file.
+    public static let largestImage = 64 << 20
 
     /// An estimate, an upper bound.
     ///
@@ -19,14 +22,14 @@ public struct CheckpointEstimate: Hashable, Sendable {
         stagingBytes = 16 * parameters
         // zstd adds at most 1/256 to what it cannot compress; an object's header takes under 512 bytes.
         fileBytes = stagingBytes + stagingBytes / 256 + 4 * tensors * 1024 + (1 << 16)
-        workingBytes = fileBytes <= 256 << 20 ? 2 * fileBytes : 4 * parameters
+        workingBytes = fileBytes <= Self.largestImage ? 2 * fileBytes : 32 << 20
     }
 
-    /// Bytes on disk for one model: those that are kept, and the one being written.
+    /// Bytes on disk for one model: the checkpoints that are kept, the one being written and what it is written from.
     ///
     /// - Parameter kept: The number of checkpoints that are kept.
     public func diskBytes(keeping kept: Int) -> Int {
-        (kept + 1) * fileBytes
+        (kept + 1) * fileBytes + stagingBytes
     }
 
     /// Bytes that an ordinary user may still write to the file system of a folder.

@@ -9,7 +9,7 @@ extension CheckpointStore {
     /// - Throws: ``CheckpointError``: `notFinite` when a value is NaN or infinite, `occupied` when a different valid
     ///   checkpoint of this step is there; ``FileError`` when the disk is full or broken; ``HDF5Error``.
     @discardableResult
-    public func save(_ checkpoint: Checkpoint) throws -> Manifest {
+    public func save(_ checkpoint: some CheckpointContents) throws -> Manifest {
         try requireModelName(checkpoint.model)
         try checkpoint.requireFinite()
         try prepareForWriting(model: checkpoint.model)
@@ -20,7 +20,7 @@ extension CheckpointStore {
                 (try? self.manifestAndHash(model: checkpoint.model, step: step)).map { (step, $0.hash) }
             }.first
         let (sha256, size) = try write(checkpoint, to: path)
-        let manifest = Manifest(
+        let manifest = try Manifest(
             checkpoint, file: Self.fileName(checkpoint.step), sha256: sha256, size: size, buildVersion: buildVersion,
             previous: previous)
         try AtomicFile.write(
@@ -34,7 +34,7 @@ extension CheckpointStore {
     }
 
     /// The manifest of a valid checkpoint of the same step, when its state is the same; nil when there is none.
-    private func standing(_ checkpoint: Checkpoint) throws -> Manifest? {
+    private func standing(_ checkpoint: some CheckpointContents) throws -> Manifest? {
         let path = path(model: checkpoint.model, step: checkpoint.step)
         guard try steps(model: checkpoint.model).contains(checkpoint.step) else { return nil }
         let found: (checkpoint: Checkpoint, manifest: Manifest)
@@ -43,7 +43,7 @@ extension CheckpointStore {
         } catch  where Self.canBePassedOver(error) {
             return nil
         }
-        guard found.checkpoint.isIdentical(to: checkpoint) else {
+        guard try checkpoint.isIdentical(to: found.checkpoint) else {
             throw CheckpointError(
                 code: .occupied, path: path,
                 message: "a valid checkpoint of another state stands here and is kept; move it away to save this one")
@@ -52,7 +52,7 @@ extension CheckpointStore {
     }
 
     /// Writes the HDF5 file under its name, durably.
-    private func write(_ checkpoint: Checkpoint, to path: String) throws -> (sha256: String, size: Int) {
+    private func write(_ checkpoint: some CheckpointContents, to path: String) throws -> (sha256: String, size: Int) {
         let estimate = CheckpointEstimate(parameters: checkpoint.count, tensors: checkpoint.entries.count)
         let file = try AtomicFile(path, calls: calls)
         defer { file.discard() }
@@ -82,21 +82,25 @@ extension CheckpointStore {
         return (sha256, size)
     }
 
-    private static func image(of checkpoint: Checkpoint, label: String, storage: HDF5Storage) throws -> [UInt8] {
+    private static func image(
+        of checkpoint: some CheckpointContents, label: String, storage: HDF5Storage
+    ) throws -> [UInt8] {
         let file = try HDF5File.createInMemory(label: label)
         try checkpoint.write(to: file, storage: storage)
         return try file.image()
     }
 
-    /// Reads a file that libhdf5 wrote by itself, and compares it with the state, vector by vector.
-    private func requireContents(of checkpoint: Checkpoint, in path: String) throws {
+    /// Reads a file that libhdf5 wrote by itself, and compares it with the state, parameter by parameter.
+    private func requireContents(of checkpoint: some CheckpointContents, in path: String) throws {
         let file = try HDF5File.open(path: path)
         for vector in Checkpoint.Vector.allCases {
-            let found = try Checkpoint.read(vector, checkpoint.entries, from: file)
-            guard bitsAreEqual(found, checkpoint[vector]) else {
-                throw CheckpointError(
-                    code: .damaged, path: path, message: "\(vector.rawValue) reads back different from what was written"
-                )
+            for entry in checkpoint.entries {
+                let name = "\(vector.rawValue)/\(entry.name)"
+                let found = try file.read(Float.self, from: name, shape: entry.shape)
+                guard bitsAreEqual(found[...], try checkpoint.floats(of: vector, entry)) else {
+                    throw CheckpointError(
+                        code: .damaged, path: path, message: "\(name) reads back different from what was written")
+                }
             }
         }
     }

@@ -29,7 +29,9 @@ public final class CheckpointStore: Sendable {
         directory: String, buildVersion: String = "unknown", storage: HDF5Storage = .compressed()
     ) {
         self.init(
-            directory: directory, buildVersion: buildVersion, storage: storage, imageLimit: 256 << 20, calls: .real)
+            directory: directory, buildVersion: buildVersion, storage: storage,
+            imageLimit: CheckpointEstimate.largestImage,
+            calls: .real)
     }
 
     /// A store with a limit and system calls of a test's choice.

@@ -1,8 +1,9 @@
 import Foundation
+import Glibc
 
 /// Saves checkpoints on a thread of its own while training goes on. At most one save is in flight.
 ///
-/// A checkpoint's vectors are the staging copy: the caller takes them out of the training state before it goes on.
+/// What it saves is a copy, which the caller takes out of the training state before it goes on: see ``StagedCheckpoint``.
 public final class CheckpointWriter: @unchecked Sendable {
     // Safe because everything that changes is read and written with `condition` locked.
     private let condition = NSCondition()
@@ -10,7 +11,7 @@ public final class CheckpointWriter: @unchecked Sendable {
     private var failure: (any Error)?
     private var saved: [Manifest] = []
 
-    private let store: CheckpointStore
+    let store: CheckpointStore
     private let kept: Int
 
     /// A writer; no thread runs until something is saved.
@@ -29,7 +30,7 @@ public final class CheckpointWriter: @unchecked Sendable {
     /// - Throws: ``CheckpointError`` with code `notFinite` at once, for a state that must not be saved: that one is not
     ///   begun. Otherwise the error of the save before, ``FileError``, ``HDF5Error`` or ``CheckpointError``: this
     ///   checkpoint is begun all the same, and older ones are untouched.
-    public func save(_ checkpoint: Checkpoint) throws {
+    public func save(_ checkpoint: some CheckpointContents) throws {
         try checkpoint.requireFinite()
         condition.lock()
         defer { condition.unlock() }
@@ -38,9 +39,10 @@ public final class CheckpointWriter: @unchecked Sendable {
         try before.get()
     }
 
-    private func begin(_ checkpoint: Checkpoint) {
+    private func begin(_ checkpoint: some CheckpointContents) {
         saving = true
         let thread = Thread { [self] in
+            yieldToTraining()
             do {
                 let manifest = try store.save(checkpoint)
                 condition.withLock { saved.append(manifest) }
@@ -86,4 +88,10 @@ public final class CheckpointWriter: @unchecked Sendable {
             throw error
         }
     }
+}
+
+/// Lets the calling thread have a processor only where nobody else wants it much: a rank computes on every core.
+private func yieldToTraining() {
+    // On Linux 0 means the calling thread alone; where its priority cannot be lowered, nothing is lost.
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
 }

@@ -142,9 +142,9 @@ extension Manifest {
 
     /// The manifest of a checkpoint that lies in a file.
     init(
-        _ checkpoint: Checkpoint, file: String, sha256: String, size: Int, buildVersion: String,
+        _ checkpoint: some CheckpointContents, file: String, sha256: String, size: Int, buildVersion: String,
         previous: (step: Int, hash: String)?
-    ) {
+    ) throws {
         self.file = file
         self.sha256 = sha256
         self.size = size
@@ -153,8 +153,8 @@ extension Manifest {
         step = checkpoint.step
         parameters = checkpoint.count
         jobHash = checkpoint.jobHash
-        weightsHash = checkpoint.weightsHash
-        emaHash = checkpoint.emaHash
+        weightsHash = try checkpoint.hash(of: .weights)
+        emaHash = try checkpoint.hash(of: .ema)
         previousStep = previous?.step
         previousManifestHash = previous?.hash
         formatVersion = Checkpoint.formatVersion

@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// What a run needs in memory, on disk and on the wire; pure arithmetic over the job, its placement and the network.
 public struct MemoryPlan: Hashable, Sendable {
     /// What the network costs, from `Diffusion`.
@@ -29,11 +31,11 @@ public struct MemoryPlan: Hashable, Sendable {
         public var optimizer: Int
         /// What one lane keeps for its backward pass.
         public var activations: Int
-        /// The copy from which a checkpoint is written while training goes on; on the group's first rank.
-        public var staging: Int
+        /// What writing a checkpoint takes while training goes on; on the group's first rank.
+        public var saving: Int
 
         /// All of it.
-        public var total: Int { weights + teachers + gradients + optimizer + activations + staging }
+        public var total: Int { weights + teachers + gradients + optimizer + activations + saving }
     }
 
     /// What one phase needs.
@@ -52,15 +54,13 @@ public struct MemoryPlan: Hashable, Sendable {
     public let phases: [Phase]
     /// Size of one checkpoint, uncompressed: weights, moving average, two moments.
     public let checkpointBytes: Int
-    /// Size of all checkpoints that stay, uncompressed, and one being written.
+    /// Size of all checkpoints that stay, uncompressed, one being written, and the copy that it is written from.
     public let diskBytes: Int
     /// The weights padded to whole blocks.
     public let paddedParameters: Int
 
     /// Floats of a block; shards are whole blocks.
     static let block = 16_384
-    /// Checkpoints up to this size are built in memory.
-    static let largestImage = 256 << 20
 
     /// Plans a run.
     ///
@@ -72,8 +72,8 @@ public struct MemoryPlan: Hashable, Sendable {
         let padded = (cost.parameters + Self.block - 1) / Self.block * Self.block
         paddedParameters = padded
         checkpointBytes = 4 * 4 * cost.parameters
-        diskBytes = (job.checkpoint.keep * job.models.count + 1) * checkpointBytes
-        let staging = checkpointBytes * (checkpointBytes <= Self.largestImage ? 2 : 1)
+        diskBytes = (job.checkpoint.keep * job.models.count + 2) * checkpointBytes
+        let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes
         func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
         {
             let costs = groups.map { Self.exchange(lanes: $0, of: options.lanes, padded: padded) }
@@ -85,7 +85,7 @@ public struct MemoryPlan: Hashable, Sendable {
             let rank = RankBytes(
                 weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
                 optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
-                staging: staging)
+                saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest.all, exchangedExtra: widest.extra)
         }
         var phases = [plan(.teach, job.teach, placement.groups.map(\.lanes), teachers: 0)]

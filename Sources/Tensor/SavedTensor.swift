@@ -1,8 +1,8 @@
 /// An operand that a backward pass will read: kept, or computed again where that is cheaper than the memory.
 ///
 /// Between the forward and the backward pass a network's activations are most of its memory. Results that cost one pass
-/// over memory (group norm, dropout, up-sampling) say how to make them again, to the same bits, from what is kept
-/// anyway; so the input of a convolution lives only while the convolution runs.
+/// over memory (group norm, dropout, up-sampling, concatenation) say how to make them again, to the same bits, from what
+/// is kept anyway; so the input of a convolution lives only while the convolution runs.
 struct SavedTensor {
     let shape: [Int]
     let node: GradientNode?
@@ -10,7 +10,7 @@ struct SavedTensor {
 
     private enum Source {
         case kept(Tensor)
-        case recomputed(() -> Tensor)
+        case recomputed(Recomputation)
     }
 
     /// Keeps a tensor, or how to make it.
@@ -24,8 +24,26 @@ struct SavedTensor {
     var tensor: Tensor {
         switch source {
         case .kept(let tensor): tensor
-        case .recomputed(let compute): compute()
+        case .recomputed(let recomputation): recomputation.tensor
         }
+    }
+}
+
+/// Makes a tensor again when the first of its readers asks, and holds it until the last has gone: several operations
+/// may read one operand, and their backward passes lie near each other.
+final class Recomputation {
+    private let compute: () -> Tensor
+    private var made: Tensor?
+
+    init(_ compute: @escaping () -> Tensor) {
+        self.compute = compute
+    }
+
+    var tensor: Tensor {
+        if let made { return made }
+        let tensor = compute()
+        made = tensor
+        return tensor
     }
 }
 
@@ -36,7 +54,7 @@ extension Tape {
     func recomputable(_ result: Tensor, part: StepTimes.Part = .other, _ compute: @escaping () -> Tensor) -> Tensor {
         guard isRecording else { return result }
         var result = result
-        result.recomputation = { [times] in times.measure(part, compute) }
+        result.recomputation = Recomputation { [times] in times.measure(part, compute) }
         return result
     }
 }

@@ -1,15 +1,10 @@
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// Recycles the memory of tensors, so that a steady training step asks the system for nothing.
 ///
-/// Blocks are kept by size class, eight classes an octave: a request is rounded up by at most an eighth.
-/// What is rounded up is never touched and so costs addresses, not memory.
+/// Large blocks come from an ``Arena``: freed neighbours merge, so blocks of all sizes share one memory. Small ones are
+/// kept by size class, eight classes an octave.
 package final class StoragePool: Sendable {
     /// The pool of the process.
     package static let shared = StoragePool()
@@ -23,7 +18,7 @@ package final class StoragePool: Sendable {
 
     /// What the pool has done so far.
     package struct Statistics: Sendable {
-        /// How often memory was asked of the system.
+        /// How often memory was asked of the system, or an arena grew.
         package var systemAllocations = 0
         /// Bytes held, lent or free.
         package var bytes = 0
@@ -33,11 +28,28 @@ package final class StoragePool: Sendable {
         package var peakBytesInUse = 0
     }
 
-    private struct State {
-        var free: [Int: [Block]] = [:]
-        var freeScratch: [Block] = []
+    /// Addresses reserved from the system, of which only what was lent once takes memory.
+    // Safe to send because it is reached through the pool's lock alone.
+    fileprivate struct Region: @unchecked Sendable {
+        let base: UnsafeMutableRawPointer
+        var arena: Arena
+
+        func offset(of address: UnsafeMutableRawPointer) -> Int? {
+            let offset = address - base
+            return (0..<arena.capacity).contains(offset) ? offset : nil
+        }
+    }
+
+    fileprivate struct State {
+        var regions: [Region] = []
+        var small: [Int: [Block]] = [:]
         var statistics = Statistics()
     }
+
+    /// Blocks from this size on lie in arenas, on whole pages.
+    fileprivate static let smallestLarge = 64 << 10
+    fileprivate static let page = 4096
+    fileprivate static let hugePage = 2 << 20
 
     private let state = Mutex(State())
 
@@ -48,59 +60,30 @@ package final class StoragePool: Sendable {
 
     /// Lends a block of at least so many bytes, contents arbitrary.
     func take(bytes: Int) -> Block {
-        let size = StoragePool.sizeClass(bytes)
-        let recycled: Block? = state.withLock { state in
-            state.statistics.lend(size)
-            if let block = state.free[size]?.popLast() { return block }
-            state.statistics.allocate(size)
-            return nil
+        state.withLock { state in
+            let block = bytes < Self.smallestLarge ? state.takeSmall(bytes) : state.takeLarge(bytes)
+            state.statistics.lend(block.bytes)
+            return block
         }
-        return recycled ?? StoragePool.allocate(bytes: size)
     }
 
     /// Takes a block back.
     func giveBack(_ block: Block) {
         state.withLock { state in
             state.statistics.bytesInUse -= block.bytes
-            state.free[block.bytes, default: []].append(block)
+            for index in state.regions.indices {
+                guard let offset = state.regions[index].offset(of: block.address) else { continue }
+                return state.regions[index].arena.giveBack(offset..<offset + block.bytes)
+            }
+            state.small[block.bytes, default: []].append(block)
         }
     }
 
     /// Lends memory for the length of a call, contents arbitrary.
-    ///
-    /// A thread needs one such block at a time, so one that grows to the largest request serves all of them; by size class
-    /// the scratch memory of a network's convolutions would add up to more than its tensors.
     func withScratch<Result>(bytes: Int, _ body: (UnsafeMutableRawPointer) -> Result) -> Result {
-        let (found, outgrown): (Block?, Block?) = state.withLock { state in
-            let block = state.freeScratch.popLast()
-            if let block, block.bytes >= bytes {
-                state.statistics.lend(block.bytes)
-                return (block, nil)
-            }
-            state.statistics.bytes -= block?.bytes ?? 0
-            return (nil, block)
-        }
-        if let outgrown { free(outgrown.address) }
-        let block = found ?? newScratch(bytes: bytes)
-        defer {
-            state.withLock { state in
-                state.statistics.bytesInUse -= block.bytes
-                // The largest last, so that the next request finds it.
-                let place = state.freeScratch.firstIndex { $0.bytes > block.bytes } ?? state.freeScratch.endIndex
-                state.freeScratch.insert(block, at: place)
-            }
-        }
+        let block = take(bytes: bytes)
+        defer { giveBack(block) }
         return body(block.address)
-    }
-
-    private func newScratch(bytes: Int) -> Block {
-        // Powers of two, so that it grows a few times only.
-        let size = max(1 << 20, 1 << (Int.bitWidth - max(bytes - 1, 1).leadingZeroBitCount))
-        state.withLock { state in
-            state.statistics.lend(size)
-            state.statistics.allocate(size)
-        }
-        return StoragePool.allocate(bytes: size)
     }
 
     /// Rounds up to 64 bytes, and above 512 bytes to one of eight steps an octave.
@@ -110,20 +93,49 @@ package final class StoragePool: Sendable {
         return max(64, (bytes + step - 1) / step * step)
     }
 
-    private static func allocate(bytes: Int) -> Block {
-        let hugePage = 2 << 20
-        let isLarge = bytes >= hugePage
+    fileprivate static func outOfMemory(_ bytes: Int) -> Never {
+        fatalError("out of memory: the system refused \(bytes) bytes for a tensor; use smaller lanes or fewer ranks")
+    }
+}
+
+extension StoragePool.State {
+    fileprivate mutating func takeSmall(_ bytes: Int) -> StoragePool.Block {
+        let size = StoragePool.sizeClass(bytes)
+        if let block = small[size]?.popLast() { return block }
         var address: UnsafeMutableRawPointer?
-        let status = posix_memalign(&address, isLarge ? hugePage : 64, bytes)
-        guard status == 0, let address else {
-            fatalError(
-                "out of memory: the system refused \(bytes) bytes for a tensor; use smaller lanes or fewer ranks")
+        guard posix_memalign(&address, 64, size) == 0, let address else { StoragePool.outOfMemory(size) }
+        statistics.grow(by: size)
+        return StoragePool.Block(address: address, bytes: size)
+    }
+
+    fileprivate mutating func takeLarge(_ bytes: Int) -> StoragePool.Block {
+        let size = (bytes + StoragePool.page - 1) / StoragePool.page * StoragePool.page
+        for index in regions.indices {
+            let highWater = regions[index].arena.highWater
+            guard let offset = regions[index].arena.take(size) else { continue }
+            let growth = regions[index].arena.highWater - highWater
+            if growth > 0 { statistics.grow(by: growth) }
+            return StoragePool.Block(address: regions[index].base + offset, bytes: size)
         }
-        #if os(Linux)
+        reserve(atLeast: size)
+        return takeLarge(bytes)
+    }
+
+    /// Adds a region: large, because addresses cost nothing, unless the system counts them.
+    private mutating func reserve(atLeast bytes: Int) {
+        let least = (bytes + StoragePool.hugePage - 1) / StoragePool.hugePage * StoragePool.hugePage
+        for capacity in [64 << 30, 4 << 30, 256 << 20, 0].map({ max($0, least) }) {
+            let memory = mmap(
+                nil, capacity + StoragePool.hugePage, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            guard let memory, memory != MAP_FAILED else { continue }
+            let base = memory.alignedUp(toMultipleOf: StoragePool.hugePage)
             // Fewer page faults and TLB misses; where huge pages are switched off this does nothing.
-            if isLarge { madvise(address, bytes, MADV_HUGEPAGE) }
-        #endif
-        return Block(address: address, bytes: bytes)
+            madvise(base, capacity, MADV_HUGEPAGE)
+            regions.append(StoragePool.Region(base: base, arena: Arena(capacity: capacity)))
+            return
+        }
+        StoragePool.outOfMemory(bytes)
     }
 }
 
@@ -133,7 +145,7 @@ extension StoragePool.Statistics {
         peakBytesInUse = max(peakBytesInUse, bytesInUse)
     }
 
-    fileprivate mutating func allocate(_ size: Int) {
+    fileprivate mutating func grow(by size: Int) {
         systemAllocations += 1
         bytes += size
     }

@@ -20,12 +20,16 @@ extension Tape {
             OneDNN.multiply(x.rows, weight.valueMatrix.transposed, into: y.rows)
             if let bias { Kernels.addRowBias(bias, to: y) }
         }
+        let saved = SavedTensor(x)
         return record(y, parameters: [weight] + (bias.map { [$0] } ?? []), part: .attention) { gradient in
             let target = weight.takeGradientMatrix()
-            OneDNN.multiply(gradient.rows.transposed, x.rows, into: target.matrix, adds: target.adds)
+            let x = saved.tensor
+            withExtendedLifetime(x) {
+                OneDNN.multiply(gradient.rows.transposed, x.rows, into: target.matrix, adds: target.adds)
+            }
             if let bias { Kernels.accumulateColumnSums(gradient, into: bias) }
-            guard let node = x.node else { return }
-            let dx = Tensor(uninitialized: x.shape)
+            guard let node = saved.node else { return }
+            let dx = Tensor(uninitialized: saved.shape)
             OneDNN.multiply(gradient.rows, weight.valueMatrix, into: dx.rows)
             node.receive(dx)
         }

@@ -5,14 +5,18 @@ extension Tape {
     /// - Returns: Shape (N, H W, C).
     public func tokens(_ x: Tensor) -> Tensor {
         precondition(x.shape.count == 4, "tokens are made of images (N, C, H, W), not \(x.shape)")
-        let y = Tensor(uninitialized: [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]])
-        times.measure(.attention) { Kernels.tokens(x, into: y) }
-        let (node, shape) = (x.node, x.shape)
-        return record(y, from: x, part: .attention) { gradient in
-            let dx = Tensor(uninitialized: shape)
-            Kernels.images(gradient, into: dx)
-            node?.receive(dx)
+        func compute(_ x: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: [x.shape[0], x.shape[2] * x.shape[3], x.shape[1]])
+            Kernels.tokens(x, into: y)
+            return y
         }
+        let saved = SavedTensor(x)
+        let result = record(times.measure(.attention) { compute(x) }, from: x, part: .attention) { gradient in
+            let dx = Tensor(uninitialized: saved.shape)
+            Kernels.images(gradient, into: dx)
+            saved.node?.receive(dx)
+        }
+        return recomputable(result, part: .attention) { compute(saved.tensor) }
     }
 
     /// Tokens as images: the reverse of ``tokens(_:)``.
@@ -72,14 +76,18 @@ extension Tape {
         precondition(
             a.shape.count == 4 && b.shape.count == 4 && a.shape[0] == b.shape[0] && a.shape[2...] == b.shape[2...],
             "cannot join the channels of \(a.shape) and \(b.shape)")
-        let y = Tensor(uninitialized: [a.shape[0], a.shape[1] + b.shape[1], a.shape[2], a.shape[3]])
-        Kernels.concatenateChannels(a, b, into: y)
-        let (nodes, shapes) = ((a.node, b.node), (a.shape, b.shape))
-        return record(y, from: a, b) { gradient in
-            let (da, db) = (Tensor(uninitialized: shapes.0), Tensor(uninitialized: shapes.1))
-            Kernels.splitChannels(gradient, into: da, db)
-            nodes.0?.receive(da)
-            nodes.1?.receive(db)
+        func compute(_ a: Tensor, _ b: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: [a.shape[0], a.shape[1] + b.shape[1], a.shape[2], a.shape[3]])
+            Kernels.concatenateChannels(a, b, into: y)
+            return y
         }
+        let (left, right) = (SavedTensor(a), SavedTensor(b))
+        let result = record(compute(a, b), from: a, b) { gradient in
+            let (da, db) = (Tensor(uninitialized: left.shape), Tensor(uninitialized: right.shape))
+            Kernels.splitChannels(gradient, into: da, db)
+            left.node?.receive(da)
+            right.node?.receive(db)
+        }
+        return recomputable(result) { compute(left.tensor, right.tensor) }
     }
 }

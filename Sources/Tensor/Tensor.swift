@@ -9,7 +9,7 @@ public struct Tensor {
     /// Where the gradient gathers; nil when nobody wants it.
     let node: GradientNode?
     /// Makes the same values again, for backward passes that would rather not keep them; see ``SavedTensor``.
-    var recomputation: (() -> Tensor)?
+    var recomputation: Recomputation?
 
     /// Makes a tensor from scalars in logical row-major order.
     ///

@@ -6,7 +6,7 @@ import Tensor
 /// Brings one model's state, spread over the ranks of its group, into checkpoints and back.
 ///
 /// The group's first rank reads and writes files; the shards of the moments and of the moving average travel to and from
-/// it. Writing goes on in the background, from a copy.
+/// it. Writing goes on in the background, from a copy on disk.
 package final class ModelArchive {
     private let session: Session
     private let model: TrainedModel
@@ -86,38 +86,58 @@ package final class ModelArchive {
     /// - Throws: On every rank, when the state holds a number that is not finite: it is never saved.
     package func save(step: Int) throws {
         // At most one copy of the state waits to be written.
-        session.tolerate("checkpoint of \(model.name)") { try writer?.finish() }
-        noteSaved()
+        settle()
+        let staged = writer?.stage(
+            model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, entries: entries)
+        if let staged { append(trainer.parameters.values, at: 0, to: staged) }
         let optimizer = trainer.optimizer
-        let whole = group.rank == 0 ? FloatBuffer(count: shards.count) : nil
-        let average = try gather(optimizer.movingAverage, in: whole)
-        let firstMoment = try gather(optimizer.firstMoment, in: whole)
-        let secondMoment = try gather(optimizer.secondMoment, in: whole)
+        for shard in [optimizer.movingAverage, optimizer.firstMoment, optimizer.secondMoment] {
+            try gather(shard, into: staged)
+        }
         try group.onRoot {
-            try writer?.save(
-                Checkpoint(
-                    model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash,
-                    entries: entries, weights: trainer.parameters.values[0..<trainer.parameters.count], ema: average,
-                    firstMoment: firstMoment, secondMoment: secondMoment))
+            if let staged { try writer?.save(staged) }
         }
     }
 
-    /// Collects everybody's shards on the first rank. Collective.
+    /// Floats that travel at a time.
+    private static let pieceFloats = 1 << 20
+
+    /// Brings everybody's shards to the first rank, piece by piece. Collective.
     ///
-    /// - Parameter whole: On the first rank memory for the padded vector.
-    /// - Returns: On the first rank the vector without padding, elsewhere nothing.
-    private func gather(_ shard: FloatBuffer, in whole: FloatBuffer?) throws -> [Float] {
+    /// - Parameter staged: On the first rank what receives the vector.
+    private func gather(_ shard: FloatBuffer, into staged: StagedCheckpoint?) throws {
         let exchange = try group.makeExchange(for: "save \(model.name)")
-        if let whole {
-            for peer in 1..<max(1, group.size) where !shards[peer].isEmpty {
-                _ = try exchange.receive(into: FloatRegion(whole)[shards[peer]], from: peer)
+        func pieces(of rank: Int) -> [Range<Int>] {
+            let count = shards[rank].count
+            return stride(from: 0, to: count, by: Self.pieceFloats).map {
+                $0..<min($0 + Self.pieceFloats, count)
             }
-            whole.copy(from: shard, range: 0..<shard.count, at: 0)
-        } else if shard.count > 0 {
-            _ = try exchange.send(FloatRegion(shard), to: 0)
         }
-        try exchange.wait()
-        return whole?[0..<trainer.parameters.count] ?? []
+        guard let staged else {
+            for piece in pieces(of: group.rank) { _ = try exchange.send(FloatRegion(shard)[piece], to: 0) }
+            return try exchange.wait()
+        }
+        append(shard, at: 0, to: staged)
+        let buffer = FloatBuffer(count: min(Self.pieceFloats, shards.count))
+        for peer in 1..<max(1, group.size) {
+            for piece in pieces(of: peer) {
+                _ = try exchange.receive(into: FloatRegion(buffer)[0..<piece.count], from: peer)
+                try exchange.wait()
+                append(
+                    UnsafeBufferPointer(rebasing: buffer.unsafeElements[..<piece.count]),
+                    at: shards[peer].lowerBound + piece.lowerBound, to: staged)
+            }
+        }
+    }
+
+    private func append(_ shard: FloatBuffer, at start: Int, to staged: StagedCheckpoint) {
+        append(UnsafeBufferPointer(shard.unsafeElements), at: start, to: staged)
+    }
+
+    /// Appends the part of a vector that begins at `start`, without the padding.
+    private func append(_ floats: UnsafeBufferPointer<Float>, at start: Int, to staged: StagedCheckpoint) {
+        let rest = max(0, min(floats.count, trainer.parameters.count - start))
+        staged.append(UnsafeBufferPointer(rebasing: floats[..<rest]))
     }
 
     /// Notes the checkpoints that have been written and verified since the last call. No collective.
@@ -130,6 +150,12 @@ package final class ModelArchive {
                     "sha256": .string(manifest.sha256),
                 ])
         }
+    }
+
+    /// Waits for the checkpoint on its way, and notes what became of it. No collective.
+    package func settle() {
+        session.tolerate("checkpoint of \(model.name)") { try writer?.finish() }
+        noteSaved()
     }
 
     /// Waits until the last checkpoint is written. Collective.

@@ -82,6 +82,16 @@ package final class TrainingLoop {
 
     /// Trains to the last step, or until somebody asks to stop. Collective.
     package func run() throws -> Report {
+        do {
+            return try train()
+        } catch {
+            // A checkpoint on its way is worth waiting for, whatever ends the training.
+            archive.settle()
+            throw error
+        }
+    }
+
+    private func train() throws -> Report {
         let start = try archive.restore()
         try openLog(at: start)
         session.note(

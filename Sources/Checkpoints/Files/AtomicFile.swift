@@ -26,8 +26,7 @@ public final class AtomicFile {
     package init(_ path: String, calls: SystemCalls) throws {
         self.path = path
         self.calls = calls
-        let random = hexadecimal(withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init))
-        let temporary = "\(path).partial-\(random)"
+        let temporary = Self.temporaryName(for: path)
         temporaryPath = temporary
         let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
         descriptor = Int32(try calls.retrying("create", temporary) { calls.open(temporary, flags, 0o600) })
@@ -57,6 +56,11 @@ public final class AtomicFile {
     ///   - name: A name without folder.
     public static func isLeftover(_ name: String) -> Bool {
         finalName(ofLeftover: name) != nil
+    }
+
+    /// A name for a temporary file; no two are the same.
+    static func temporaryName(for path: String) -> String {
+        "\(path).partial-\(hexadecimal(withUnsafeBytes(of: UInt64.random(in: 0 ... .max), Array.init)))"
     }
 
     /// The name that a temporary file would have got; nil for other files.

@@ -34,7 +34,7 @@ extension Plan {
                 "weights \(PlanText.bytes(rank.weights))", "gradients \(PlanText.bytes(rank.gradients))",
                 "optimizer and EMA \(PlanText.bytes(rank.optimizer))",
                 "activations \(PlanText.bytes(rank.activations))",
-                "checkpoint staging \(PlanText.bytes(rank.staging))",
+                "saving \(PlanText.bytes(rank.saving))",
             ]
             if rank.teachers > 0 { parts.insert("teachers \(PlanText.bytes(rank.teachers))", at: 1) }
             lines.append(

@@ -43,13 +43,12 @@ public struct UNetCost: Hashable, Sendable {
         keep(channels: outChannels, pixels: pixels)
     }
 
-    /// Kept: the input, tokens, query, key, value, result, and the probabilities.
+    /// Kept: the input, query, key, value and result; tokens and probabilities are computed again.
     mutating func attention(channels: Int, heads: Int, pixels: Int) {
         norm(channels: channels)
         for _ in 0..<4 { linear(from: channels, to: channels, rows: pixels) }
         multiplyAdds += 2 * pixels * pixels * channels
-        keep(channels: channels, pixels: pixels, copies: 6)
-        activationFloats += heads * pixels * pixels
+        keep(channels: channels, pixels: pixels, copies: 5)
     }
 }
 
@@ -99,9 +98,10 @@ extension UNetConfiguration {
     private func addWayUp(level: Int, to cost: inout UNetCost) {
         let inputs = upInputs(level: level).map { $0.below + $0.skip }
         addResNets(from: inputs, level: level, to: &cost)
-        for inChannels in inputs { cost.keep(channels: inChannels, pixels: pixels(level: level)) }
+        // Of what is concatenated, the skip connection has been counted on the way down.
+        for input in upInputs(level: level) { cost.keep(channels: input.below, pixels: pixels(level: level)) }
         addAttentions(layersPerBlock + 1, level: level, to: &cost)
-        // Results are copied into the next concatenation; the last is up-sampled or normalised.
+        // The last result is up-sampled or normalised.
         cost.keep(channels: channels[level], pixels: pixels(level: level))
         if level > 0 {
             cost.convolution(

@@ -1,0 +1,141 @@
+import Glibc
+
+/// A model's state on its way into a checkpoint: copied to a nameless file in the checkpoints' folder, from which the
+/// checkpoint is written while training goes on.
+///
+/// The copy of a large model would otherwise double its memory for as long as the save takes. The file's pages are the
+/// system's to keep or to write out, and vanish with the last descriptor, also when the process is killed.
+///
+/// The four vectors are appended one after the other, in the order of ``Checkpoint/Vector``. A failure to write is kept
+/// and thrown by the save, like any other of its failures.
+public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
+    // Safe because it is appended to by one thread, and afterwards only read.
+    /// The model.
+    public let model: String
+    /// The phase that trains it.
+    public let phase: String
+    /// The number of updates that made this state.
+    public let step: Int
+    /// The job's hash.
+    public let jobHash: String
+    /// The privacy ledger, JSON.
+    public let ledger: String
+    /// The parameters, in bytewise order of their names.
+    public let entries: [Checkpoint.Entry]
+
+    private let path: String
+    private let calls: SystemCalls
+    private var descriptor: Int32 = -1
+    private var failure: (any Error)?
+    private var notFinite: CheckpointError?
+    /// Floats of all vectors appended so far.
+    private var appended = 0
+
+    /// Makes room in a store; a failure shows when the checkpoint is saved.
+    init(
+        model: String, phase: String, step: Int, jobHash: String, ledger: String, entries: [Checkpoint.Entry],
+        store: CheckpointStore
+    ) {
+        self.model = model
+        self.phase = phase
+        self.step = step
+        self.jobHash = jobHash
+        self.ledger = ledger
+        self.entries = entries
+        calls = store.calls
+        path = AtomicFile.temporaryName(for: store.path(model: model, step: step))
+        attempt {
+            try store.prepareForWriting(model: model)
+            let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+            descriptor = Int32(try calls.retrying("create", path) { calls.open(path, flags, 0o600) })
+            try calls.retrying("remove", path) { calls.unlink(path) }
+        }
+    }
+
+    deinit {
+        if descriptor >= 0 { _ = calls.close(descriptor) }
+    }
+
+    private func attempt(_ body: () throws -> Void) {
+        guard failure == nil else { return }
+        do { try body() } catch { failure = error }
+    }
+
+    /// Appends elements to the vectors.
+    ///
+    /// - Precondition: No vector is exceeded.
+    public func append(_ floats: UnsafeBufferPointer<Float>) {
+        let (index, position) = (appended / max(count, 1), appended % max(count, 1))
+        precondition(
+            index < Checkpoint.Vector.allCases.count && position + floats.count <= count,
+            "\(floats.count) floats appended to vector \(index) of \(count) at \(position)")
+        appended += floats.count
+        note(floats, of: Checkpoint.Vector.allCases[index], at: position)
+        attempt {
+            var rest = UnsafeRawBufferPointer(floats)[...]
+            while !rest.isEmpty {
+                let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(64 << 20))
+                let written = try calls.retrying("write", path) { calls.write(descriptor, piece) }
+                guard written > 0 else { throw FileError("write", path, number: EIO) }
+                rest = rest.dropFirst(written)
+            }
+        }
+    }
+
+    private func note(_ floats: UnsafeBufferPointer<Float>, of vector: Checkpoint.Vector, at position: Int) {
+        let bad = notFinite == nil ? countNotFinite(floats) : 0
+        guard bad > 0, let first = floats.firstIndex(where: { !$0.isFinite }) else { return }
+        notFinite = notFinite(vector, bad: bad, first: position + first, value: floats[first])
+    }
+
+    /// Throws unless every value appended so far is finite.
+    ///
+    /// - Throws: ``CheckpointError`` with code `notFinite`.
+    public func requireFinite() throws {
+        if let notFinite { throw notFinite }
+    }
+
+    /// Some elements of one of the flat vectors, read from the file.
+    ///
+    /// - Throws: ``FileError``: this read's, or that of the first write that failed.
+    /// - Precondition: All four vectors have been appended.
+    public func floats(of vector: Checkpoint.Vector, in range: Range<Int>) throws -> ArraySlice<Float> {
+        if let failure { throw failure }
+        precondition(appended == 4 * count, "a staged checkpoint is saved with \(appended) of \(4 * count) floats")
+        let index = Checkpoint.Vector.allCases.firstIndex(of: vector) ?? 0
+        let size = MemoryLayout<Float>.stride
+        let floats = try [Float](unsafeUninitializedCapacity: range.count) { buffer, initialized in
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            var done = 0
+            while done < range.count * size {
+                let offset = (index * count + range.lowerBound) * size + done
+                let read = pread(descriptor, bytes.baseAddress! + done, range.count * size - done, off_t(offset))
+                if read < 0, errno == EINTR { continue }
+                guard read > 0 else { throw FileError("read", path, number: read < 0 ? errno : EIO) }
+                done += read
+            }
+            initialized = range.count
+        }
+        return floats[...]
+    }
+}
+
+extension CheckpointWriter {
+    /// Begins to copy a state out of training; to be appended to, then saved.
+    ///
+    /// - Parameters:
+    ///   - model: The model's name.
+    ///   - phase: The phase.
+    ///   - step: The number of updates, 0 or more.
+    ///   - jobHash: The job's hash.
+    ///   - ledger: JSON text; without zero bytes.
+    ///   - entries: Ascending in bytewise order of names, without gaps from 0 on.
+    public func stage(
+        model: String, phase: String, step: Int, jobHash: String, ledger: String = "{}", entries: [Checkpoint.Entry]
+    ) -> StagedCheckpoint {
+        precondition(step >= 0, "a checkpoint's step is 0 or more, not \(step)")
+        Checkpoint.requireOrder(of: entries)
+        return StagedCheckpoint(
+            model: model, phase: phase, step: step, jobHash: jobHash, ledger: ledger, entries: entries, store: store)
+    }
+}
