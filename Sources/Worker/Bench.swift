@@ -1,3 +1,4 @@
+import Checkpoints
 import Communication
 import Diffusion
 import Foundation
@@ -18,6 +19,8 @@ struct Bench {
     var warmup: Int
     /// Whether to tell where the time of a training step goes.
     var breaksDown = false
+    /// A folder into which a checkpoint is saved in the middle of the timed steps.
+    var checkpointFolder: String?
 
     /// The line that both sides print.
     struct Result: Encodable {
@@ -27,7 +30,10 @@ struct Bench {
         var ranks: Int
         var batchPerRank: Int
         var medianStepSeconds: Double
+        var slowestStepSeconds: Double
         var imagesPerSecond: Double
+        /// Memory before the network is made, and the most ever held; of the rank that has most.
+        var startRSSGBPerRank: Double
         var peakRSSGBPerRank: Double
         /// Mean seconds of a timed step by part, averaged over the ranks.
         var breakdown: [String: Double]?
@@ -36,6 +42,8 @@ struct Bench {
             case peer, what, model, ranks
             case batchPerRank = "batch_per_rank"
             case medianStepSeconds = "median_step_seconds"
+            case slowestStepSeconds = "slowest_step_seconds"
+            case startRSSGBPerRank = "start_rss_gb_per_rank"
             case imagesPerSecond = "images_per_second"
             case peakRSSGBPerRank = "peak_rss_gb_per_rank"
             case breakdown = "breakdown_seconds"
@@ -55,6 +63,8 @@ struct Bench {
             try values.encode(false, forKey: .channelsLast)
             try values.encode(false, forKey: .compile)
             try values.encode(medianStepSeconds, forKey: .medianStepSeconds)
+            try values.encode(slowestStepSeconds, forKey: .slowestStepSeconds)
+            try values.encode(startRSSGBPerRank, forKey: .startRSSGBPerRank)
             try values.encode(imagesPerSecond, forKey: .imagesPerSecond)
             try values.encode(peakRSSGBPerRank, forKey: .peakRSSGBPerRank)
             try values.encodeIfPresent(breakdown, forKey: .breakdown)
@@ -63,6 +73,7 @@ struct Bench {
 
     /// Runs on all ranks. Collective.
     func run(on world: any Communicator) throws -> Result {
+        let memoryAtStart = try world.allMax(residentMemory())
         let times = breaksDown && !isForwardOnly ? StepTimes() : nil
         var before: [Double] = []
         let seconds =
@@ -72,7 +83,8 @@ struct Bench {
         let timed = seconds.dropFirst(warmup)
         return Result(
             what: isForwardOnly ? "forward" : "train", model: network.rawValue, ranks: world.size, batchPerRank: batch,
-            medianStepSeconds: median(timed), imagesPerSecond: Double(world.size * batch) / median(timed),
+            medianStepSeconds: median(timed), slowestStepSeconds: timed.max() ?? 0,
+            imagesPerSecond: Double(world.size * batch) / median(timed), startRSSGBPerRank: memoryAtStart,
             peakRSSGBPerRank: try world.allMax(peakMemory()),
             breakdown: try times.map { try breakdown($0, since: before, of: timed.reduce(0, +), world) })
     }
@@ -107,15 +119,29 @@ struct Bench {
         let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
         let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
         let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }
-        return try (0..<warmup + steps).map { step in
+        let writer = checkpointFolder.flatMap {
+            world.rank == 0 ? CheckpointWriter(store: CheckpointStore(directory: $0), keeping: 1) : nil
+        }
+        let seconds = try (0..<warmup + steps).map { step in
             if step == warmup { warm() }
             let clock = Stopwatch()
+            if checkpointFolder != nil, step == warmup + steps / 2 { try save(trainer, step: step, by: writer) }
             let settings = StepSettings(step: step, learningRate: 2e-4, maxGradientNorm: 1, averageDecay: 0.9999)
             _ = try trainer.step(settings) { _, tape in
                 tape.meanSquaredError(trainer.network(images, timesteps: timesteps, on: tape), noise)
             }
             return clock.seconds
         }
+        try world.onRoot { try writer?.finish() }
+        return seconds
+    }
+
+    /// Begins to save a checkpoint, as training does. Collective.
+    private func save(_ trainer: Trainer, step: Int, by writer: CheckpointWriter?) throws {
+        let staged = writer?.stage(
+            model: "bench", phase: "bench", step: step, jobHash: "", entries: trainer.parameters.checkpointEntries)
+        try trainer.stage(into: staged)
+        if let staged { try writer?.save(staged) }
     }
 
     private func timeForward(_ world: any Communicator) throws -> [Double] {
@@ -140,6 +166,13 @@ struct Bench {
         ]
         let source = RandomSource(seed: 0, purpose: .testing)
         return Tensor(source.normal(count: shape.reduce(1, *), step: 0, item: item), shape: shape)
+    }
+
+    /// Gigabytes that this process holds now.
+    private func residentMemory() -> Double {
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+        guard let pages, pages.count > 1, let resident = Double(pages[1]) else { return 0 }
+        return (resident * Double(sysconf(Int32(_SC_PAGESIZE))) / 1e6).rounded() / 1e3
     }
 
     /// Gigabytes that this process held at most.

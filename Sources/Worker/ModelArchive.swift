@@ -89,55 +89,10 @@ package final class ModelArchive {
         settle()
         let staged = writer?.stage(
             model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, entries: entries)
-        if let staged { append(trainer.parameters.values, at: 0, to: staged) }
-        let optimizer = trainer.optimizer
-        for shard in [optimizer.movingAverage, optimizer.firstMoment, optimizer.secondMoment] {
-            try gather(shard, into: staged)
-        }
+        try trainer.stage(into: staged)
         try group.onRoot {
             if let staged { try writer?.save(staged) }
         }
-    }
-
-    /// Floats that travel at a time.
-    private static let pieceFloats = 1 << 20
-
-    /// Brings everybody's shards to the first rank, piece by piece. Collective.
-    ///
-    /// - Parameter staged: On the first rank what receives the vector.
-    private func gather(_ shard: FloatBuffer, into staged: StagedCheckpoint?) throws {
-        let exchange = try group.makeExchange(for: "save \(model.name)")
-        func pieces(of rank: Int) -> [Range<Int>] {
-            let count = shards[rank].count
-            return stride(from: 0, to: count, by: Self.pieceFloats).map {
-                $0..<min($0 + Self.pieceFloats, count)
-            }
-        }
-        guard let staged else {
-            for piece in pieces(of: group.rank) { _ = try exchange.send(FloatRegion(shard)[piece], to: 0) }
-            return try exchange.wait()
-        }
-        append(shard, at: 0, to: staged)
-        let buffer = FloatBuffer(count: min(Self.pieceFloats, shards.count))
-        for peer in 1..<max(1, group.size) {
-            for piece in pieces(of: peer) {
-                _ = try exchange.receive(into: FloatRegion(buffer)[0..<piece.count], from: peer)
-                try exchange.wait()
-                append(
-                    UnsafeBufferPointer(rebasing: buffer.unsafeElements[..<piece.count]),
-                    at: shards[peer].lowerBound + piece.lowerBound, to: staged)
-            }
-        }
-    }
-
-    private func append(_ shard: FloatBuffer, at start: Int, to staged: StagedCheckpoint) {
-        append(UnsafeBufferPointer(shard.unsafeElements), at: start, to: staged)
-    }
-
-    /// Appends the part of a vector that begins at `start`, without the padding.
-    private func append(_ floats: UnsafeBufferPointer<Float>, at start: Int, to staged: StagedCheckpoint) {
-        let rest = max(0, min(floats.count, trainer.parameters.count - start))
-        staged.append(UnsafeBufferPointer(rebasing: floats[..<rest]))
     }
 
     /// Notes the checkpoints that have been written and verified since the last call. No collective.

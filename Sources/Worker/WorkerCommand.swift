@@ -120,6 +120,7 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Images per lane (default: the batch).") var imagesPerLane: Int?
         @Flag(help: "Time the forward pass alone.") var forward = false
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
+        @Option(help: "Save a checkpoint into this folder in the middle of the timed steps.") var checkpoint: String?
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -134,7 +135,7 @@ public struct WorkerCommand: ParsableCommand {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
-                    steps: steps, warmup: warmup, breaksDown: breakdown)
+                    steps: steps, warmup: warmup, breaksDown: breakdown, checkpointFolder: checkpoint)
                 let result = try bench.run(on: world)
                 try world.onRoot {
                     let encoder = JSONEncoder()

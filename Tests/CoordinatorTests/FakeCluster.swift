@@ -152,7 +152,8 @@ final class FakeCluster {
                   last="$word"
                 done < "$(dirname "$0")/../arguments"
                 echo '{"peer":"diptych","what":"train","model":"ddpm-cifar10","ranks":2,"batch_per_rank":16,\
-                "median_step_seconds":1.5,"images_per_second":21.3,"peak_rss_gb_per_rank":0.9}'
+                "median_step_seconds":1.5,"slowest_step_seconds":1.6,"images_per_second":21.3,"start_rss_gb_per_rank":0.1,\
+                "peak_rss_gb_per_rank":0.9}'
                 """
         }
     }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Testing
 
@@ -67,8 +68,12 @@ extension EndToEnd {
             #expect(
                 Set(json.keys) == [
                     "peer", "what", "model", "ranks", "batch_per_rank", "bf16", "channels_last", "compile",
-                    "median_step_seconds", "images_per_second", "peak_rss_gb_per_rank",
+                    "median_step_seconds", "slowest_step_seconds", "images_per_second", "peak_rss_gb_per_rank",
+                    "start_rss_gb_per_rank",
                 ])
+            let memory = try #require(json["peak_rss_gb_per_rank"] as? Double)
+            let start = try #require(json["start_rss_gb_per_rank"] as? Double)
+            #expect(start > 0.01 && start < memory)
             #expect(json["what"] as? String == (isForward ? "forward" : "train"))
             #expect(json["ranks"] as? Int == 2)
             #expect(json["batch_per_rank"] as? Int == 2)
@@ -95,6 +100,21 @@ extension EndToEnd {
             let step = try #require(end.json["median_step_seconds"] as? Double)
             // The parts are the mean of two ranks, the step that of the first.
             #expect(abs(parts.values.reduce(0, +) - step) < 0.25 * step, "\(parts) of \(step) s")
+        }
+
+        @Test func `bench saves a checkpoint meanwhile`() throws {
+            let folder = try TemporaryFolder()
+            let arguments =
+                ["bench", "--model", "fashion-mnist", "--batch", "2", "--ranks", "2", "--steps", "2", "--warmup", "1"]
+                + ["--checkpoint", "saved", "--json"]
+            let end = try run(.diptych, arguments, in: folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            let slowest = try #require(end.json["slowest_step_seconds"] as? Double)
+            #expect(try slowest >= #require(end.json["median_step_seconds"] as? Double))
+            let reports = try CheckpointStore(directory: "\(folder.path)/saved").verify()
+            #expect(reports.map(\.valid) == [true])
+            let again = try run(.diptych, arguments, in: folder)
+            #expect(again.code == Exit.usage && again.error.contains("saved"), "\(again.error)")
         }
 
         @Test func `status tells where a run is`() throws {

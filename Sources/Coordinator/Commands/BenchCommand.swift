@@ -33,6 +33,11 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Tells where the time of a training step goes.")
     var breakdown = false
 
+    @Option(
+        help: "Saves a checkpoint into this folder, which must not exist, in the middle of the timed steps.",
+        completion: .directory)
+    var checkpoint: String?
+
     @Option(help: "Steps that are timed; their median counts.")
     var steps = 5
 
@@ -54,6 +59,12 @@ struct BenchCommand: ParsableCommand {
         try check("warmup", warmup, 0...1_000_000)
         if let ranks { try check("ranks", ranks, 1...65_536) }
         if forward, breakdown { throw ValidationError("--breakdown is of a training step, not of --forward") }
+        if let checkpoint {
+            if forward { throw ValidationError("--checkpoint is of training, not of --forward") }
+            guard !FileManager.default.fileExists(atPath: checkpoint) else {
+                throw ValidationError("--checkpoint makes a new folder, but \(printable(checkpoint)) is there")
+            }
+        }
         if let imagesPerLane {
             try check("images-per-lane", imagesPerLane, 1...batch)
             guard batch % imagesPerLane == 0 else {
@@ -67,6 +78,7 @@ struct BenchCommand: ParsableCommand {
         var arguments = ["bench", "--model", model.rawValue, "--batch", "\(batch)"]
         if forward { arguments.append("--forward") }
         if breakdown { arguments.append("--breakdown") }
+        if let checkpoint { arguments += ["--checkpoint", checkpoint] }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
         return arguments
@@ -96,7 +108,9 @@ struct BenchResult: Codable {
     var ranks: Int
     var batchPerRank: Int
     var medianStepSeconds: Double
+    var slowestStepSeconds: Double
     var imagesPerSecond: Double
+    var startGigabytesPerRank: Double
     var peakGigabytesPerRank: Double
     /// Mean seconds of a step by part.
     var breakdown: [String: Double]?
@@ -105,6 +119,8 @@ struct BenchResult: Codable {
         case what, model, ranks
         case batchPerRank = "batch_per_rank"
         case medianStepSeconds = "median_step_seconds"
+        case slowestStepSeconds = "slowest_step_seconds"
+        case startGigabytesPerRank = "start_rss_gb_per_rank"
         case imagesPerSecond = "images_per_second"
         case peakGigabytesPerRank = "peak_rss_gb_per_rank"
         case breakdown = "breakdown_seconds"
@@ -115,9 +131,10 @@ struct BenchResult: Codable {
         [
             "\(printable(model)), \(what == "forward" ? "forward pass" : "training step"), \(ranks) ranks of "
                 + "\(batchPerRank) images",
-            "\(ProgressRenderer.digits(medianStepSeconds)) s per step, "
-                + "\(ProgressRenderer.digits(imagesPerSecond)) images/s, "
-                + "\(ProgressRenderer.digits(peakGigabytesPerRank)) GB per rank",
+            "\(ProgressRenderer.digits(medianStepSeconds)) s per step (slowest "
+                + "\(ProgressRenderer.digits(slowestStepSeconds)) s), \(ProgressRenderer.digits(imagesPerSecond)) images/s, "
+                + "\(ProgressRenderer.digits(peakGigabytesPerRank)) GB per rank "
+                + "(\(ProgressRenderer.digits(startGigabytesPerRank)) GB at the start)",
         ] + parts
     }
 
