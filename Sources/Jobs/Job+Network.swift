@@ -20,13 +20,15 @@ extension Job {
 }
 
 extension MemoryPlan.NetworkCost {
-    /// What a network costs.
+    /// What a network costs in lanes of the job's sizes.
     ///
     /// - Precondition: The configuration is valid.
-    public init(_ configuration: UNetConfiguration) {
+    public init(_ configuration: UNetConfiguration, job: Job) {
         let cost = configuration.cost
+        let sizes = Set([job.teach.imagesPerLane, job.distill.imagesPerLane])
         self.init(
             parameters: cost.parameters, activationFloatsPerImage: cost.activationFloats,
+            workingBytes: Dictionary(uniqueKeysWithValues: sizes.map { ($0, configuration.workingBytes(images: $0)) }),
             multiplyAddsPerImage: cost.multiplyAdds)
     }
 }

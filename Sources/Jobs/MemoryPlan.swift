@@ -8,11 +8,16 @@ public struct MemoryPlan: Hashable, Sendable {
         public var parameters: Int
         /// Floats kept from the forward to the backward pass, for each image of a lane.
         public var activationFloatsPerImage: Int
+        /// Bytes held for a moment only within a step, by the number of images of a lane.
+        public var workingBytes: [Int: Int]
         /// Multiply-adds of one image's forward pass.
         public var multiplyAddsPerImage: Int
 
         /// Names the costs.
-        public init(parameters: Int, activationFloatsPerImage: Int, multiplyAddsPerImage: Int) {
+        public init(
+            parameters: Int, activationFloatsPerImage: Int, workingBytes: [Int: Int] = [:], multiplyAddsPerImage: Int
+        ) {
+            self.workingBytes = workingBytes
             self.parameters = parameters
             self.activationFloatsPerImage = activationFloatsPerImage
             self.multiplyAddsPerImage = multiplyAddsPerImage
@@ -31,11 +36,17 @@ public struct MemoryPlan: Hashable, Sendable {
         public var optimizer: Int
         /// What one lane keeps for its backward pass.
         public var activations: Int
+        /// What a step holds for a moment only: gradients of activations, scratch memory of the kernels.
+        public var working: Int
+        /// Code, libraries, compiled kernels, MPI's buffers.
+        public var process: Int
         /// What writing a checkpoint takes while training goes on; on the group's first rank.
         public var saving: Int
 
         /// All of it.
-        public var total: Int { weights + teachers + gradients + optimizer + activations + saving }
+        public var total: Int {
+            weights + teachers + gradients + optimizer + activations + working + process + saving
+        }
     }
 
     /// What one phase needs.
@@ -59,6 +70,8 @@ public struct MemoryPlan: Hashable, Sendable {
     /// The weights padded to whole blocks.
     public let paddedParameters: Int
 
+    /// What a rank holds when nothing has been trained yet, and what the kernels of a network add to it: measured.
+    static let processBytes = 50 << 20
     /// Floats of a block; shards are whole blocks.
     static let block = 16_384
 
@@ -85,6 +98,7 @@ public struct MemoryPlan: Hashable, Sendable {
             let rank = RankBytes(
                 weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
                 optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
+                working: cost.workingBytes[options.imagesPerLane] ?? 0, process: Self.processBytes,
                 saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest.all, exchangedExtra: widest.extra)
         }

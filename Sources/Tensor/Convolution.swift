@@ -28,6 +28,12 @@ package struct ConvolutionShape: Hashable {
         CompiledConvolution.of(self, direction).primitive.implementation
     }
 
+    /// Bytes of scratch memory that the greediest direction takes while it runs. Compiles all three.
+    package var scratchBytes: Int {
+        [ConvolutionDirection.forward, .sourceGradient, .weightsGradient]
+            .map { CompiledConvolution.of(self, $0).primitive.scratchBytes }.max() ?? 0
+    }
+
     /// (N, out, H', W') with H' = floor((H + top + bottom - kernel height) / stride) + 1.
     var result: [Int] {
         [

@@ -157,6 +157,9 @@ enum OneDNN {
             return text.map { String(cString: $0) } ?? ""
         }
 
+        /// Memory that it needs while it runs.
+        var scratchBytes: Int { scratch.count * MemoryLayout<Float>.stride }
+
         /// Runs the primitive on arrays that lie as ``memory(_:)`` says.
         func run(_ arrays: [(role: Role, elements: UnsafeMutablePointer<Float>)]) {
             execute(arrays.map { ($0.role.argument, memory($0.role), $0.elements) })
@@ -164,7 +167,7 @@ enum OneDNN {
 
         fileprivate func execute(_ arrays: [(Int32, MemoryDescriptor, UnsafeMutablePointer<Float>)]) {
             guard scratch.count > 0 else { return executeNow(arrays) }
-            StoragePool.shared.withScratch(bytes: scratch.count * MemoryLayout<Float>.stride) {
+            StoragePool.shared.withScratch(bytes: scratchBytes) {
                 executeNow(arrays + [(DNNL_ARG_SCRATCHPAD, scratch, $0.assumingMemoryBound(to: Float.self))])
             }
         }

@@ -37,4 +37,28 @@ import Testing
             precondition(y.shape == x.shape && tape.entryCount > 0)
         }
     }
+
+    /// Activations and working memory together are the most that a whole step holds.
+    @Test(arguments: networks) func planKnowsThePeakOfAStep(name: String, configuration: UNetConfiguration, images: Int)
+        async
+    {
+        await #expect(processExitsWith: .success) { [configuration, images] in
+            Threads.useOne()
+            let network = UNet2D(configuration)
+            let parameters = ParameterVector(network)
+            parameters.initialize(seed: 1, model: 0)
+            parameters.keepsReorderedValues = false
+            let x = Tensor.zeros([images, configuration.inChannels, configuration.height, configuration.width])
+            let before = StoragePool.shared.statistics.bytesInUse
+            let tape = Tape(recording: true)
+            let y = network(
+                x, timesteps: Array(0..<images), on: tape,
+                dropout: DropoutAddress(seed: 1, model: 0, step: 0, items: Array(0..<images)))
+            tape.backward(from: tape.meanSquaredError(y, x))
+            let peak = Double(StoragePool.shared.statistics.peakBytesInUse - before)
+            let planned = Double(
+                4 * configuration.cost.activationFloats * images + configuration.workingBytes(images: images))
+            guard abs(planned / peak - 1) < 0.1 else { fatalError("planned \(planned), held \(peak) bytes") }
+        }
+    }
 }

@@ -33,7 +33,8 @@ extension Plan {
             var parts = [
                 "weights \(PlanText.bytes(rank.weights))", "gradients \(PlanText.bytes(rank.gradients))",
                 "optimizer and EMA \(PlanText.bytes(rank.optimizer))",
-                "activations \(PlanText.bytes(rank.activations))",
+                "activations \(PlanText.bytes(rank.activations))", "working memory \(PlanText.bytes(rank.working))",
+                "program \(PlanText.bytes(rank.process))",
                 "saving \(PlanText.bytes(rank.saving))",
             ]
             if rank.teachers > 0 { parts.insert("teachers \(PlanText.bytes(rank.teachers))", at: 1) }

@@ -3,6 +3,7 @@ import Datasets
 import Diffusion
 import Foundation
 import Jobs
+import Tensor
 
 /// What a job would do: who computes what, and what it takes.
 struct Plan {
@@ -69,7 +70,8 @@ struct Plan {
         } catch {
             throw DiptychFailure(.usage, "the network of `model` does not fit images of \(shape): \(error)")
         }
-        cost = MemoryPlan.NetworkCost(configuration)
+        Threads.useOne()
+        cost = MemoryPlan.NetworkCost(configuration, job: job)
         memory = MemoryPlan(job: job, placement: placement, cost: cost)
         times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate)
     }

@@ -11,7 +11,7 @@ public struct UNetCost: Hashable, Sendable {
     public internal(set) var activationFloats = 0
 
     /// Channels as they lie in memory.
-    private static func padded(_ channels: Int) -> Int { channels < 16 ? channels : (channels + 15) / 16 * 16 }
+    static func padded(_ channels: Int) -> Int { channels < 16 ? channels : (channels + 15) / 16 * 16 }
 
     /// Counts images that stay in memory until the backward pass.
     mutating func keep(channels: Int, pixels: Int, copies: Int = 1) {
