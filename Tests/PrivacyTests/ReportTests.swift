@@ -219,10 +219,36 @@ import Testing
         #expect(Verdict(try release(auc: 0.09, [0.07, 0.11])).level == .doNotRelease)
     }
 
+    /// scipy 1.17: norm.isf(0.025 / n) / norm.isf(0.025).
+    @Test(arguments: [(1, 1.0), (2, 1.143_593_834_011_667_4), (20, 1.542_549_487_432_870_5)])
+    func manyAttacksNeedAWiderInterval(
+        _ test: (Int, Double)
+    ) throws {
+        #expect(abs(Verdict.widening(of: test.0) - test.1) < 1e-9)
+    }
+
+    @Test func oneOfManyAttacksBesideGuessingIsChance() throws {
+        var release = try release(auc: 0.54, [0.505, 0.575])
+        #expect(Verdict(release).level == .noSign)
+        release.attacks = Array(release.attacks.prefix(1))
+        #expect(Verdict(release).level == .weigh)
+    }
+
+    @Test func setsAreWeighedAndNeverTheStrongestAttack() throws {
+        var release = try release(auc: 0.51, [0.48, 0.54])
+        release.attacks[1].name = "set-level"
+        release.attacks[1].auc = 0.9
+        release.attacks[1].aucInterval = [0.8, 0.98]
+        let verdict = Verdict(release)
+        #expect(verdict.level == .weigh)
+        #expect(verdict.sentence.contains("sets of images are told from others with AUC 0.90 (0.80–0.98)"))
+        #expect(Verdict.strongest(of: release)?.name == "pia")
+    }
+
     @Test func noSignNeedsEnoughImages() throws {
         let none = Verdict(try release(auc: 0.51, [0.48, 0.54]))
         #expect(none.level == .noSign)
-        #expect(none.sentence.contains("none of 2 attacks did better than guessing within its 95\u{A0}% interval"))
+        #expect(none.sentence.contains("none of 2 attacks did better than guessing, their number allowed for"))
         let few = Verdict(try release(auc: 0.55, [0.40, 0.70]))
         #expect(few.level == .cannotTell)
         #expect(few.sentence.contains("do not exclude an AUC of 0.70"))

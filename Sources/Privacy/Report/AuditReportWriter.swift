@@ -93,7 +93,7 @@ public struct AuditReportWriter: Sendable {
     }
 
     private static func scoreTitle(_ release: ReleaseAudit) -> String {
-        release.name + ": " + (Verdict.strongest(of: release)?.name ?? "")
+        release.name + ": " + FigureText.label(Verdict.strongest(of: release)?.title ?? "")
     }
 
     private func json(_ report: AuditReport) throws -> [UInt8] {
@@ -125,5 +125,5 @@ extension AuditReport {
 
 extension ReleaseAudit {
     /// Whether any attack has scores on both sides.
-    var isDrawable: Bool { attacks.contains { !$0.memberScores.isEmpty && !$0.heldOutScores.isEmpty } }
+    var isDrawable: Bool { attacksOnImages.contains { !$0.memberScores.isEmpty && !$0.heldOutScores.isEmpty } }
 }

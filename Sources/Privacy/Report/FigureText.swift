@@ -25,14 +25,22 @@ enum FigureText {
     }
 
     /// An interval of shares as `4.1–7.2 %`.
-    static func percentInterval(_ ends: [Double], _ places: Int? = nil) -> String {
-        let places = places ?? ((ends.max() ?? 0) < 0.0995 ? 1 : 0)
+    static func percentInterval(_ ends: [Double]) -> String {
+        let places = (ends.max() ?? 0) < 0.0995 ? 1 : 0
         return ends.map { decimal(100 * $0, places) }.joined(separator: "–") + "\u{A0}%"
     }
 
+    /// An interval of shares as percentages without their sign, `4.1–7.2`, for beside a figure that has it.
+    static func bareInterval(_ ends: [Double]) -> String { interval(ends.map { 100 * $0 }, 1) }
+
     /// A title without what it has in brackets: `PIA` of `PIA (arXiv 2305.18355)`.
     static func short(_ title: String) -> String {
-        let short = title.split(separator: " (", maxSplits: 1).first.map(String.init) ?? title
+        title.split(separator: " (", maxSplits: 1).first.map(String.init) ?? title
+    }
+
+    /// A short title for a narrow place.
+    static func label(_ title: String) -> String {
+        let short = short(title)
         return short.count > 34 ? short.prefix(31) + "..." : short
     }
 

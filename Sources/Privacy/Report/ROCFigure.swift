@@ -41,12 +41,12 @@ struct ROCFigure {
     /// All attacks on a release: the strongest labelled, the others behind it.
     static func panel(_ release: ReleaseAudit) -> Drawing {
         let strongest = Verdict.strongest(of: release)?.name
-        let attacks = release.attacks.sorted { ($0.name == strongest ? 1 : 0) < ($1.name == strongest ? 1 : 0) }
+        let attacks = release.attacksOnImages.sorted { ($0.name == strongest ? 1 : 0) < ($1.name == strongest ? 1 : 0) }
         return ROCFigure(attacks: attacks) { figure, index, curve in
             let attack = attacks[index]
             let isStrongest = attack.name == strongest
             return Curve(
-                name: FigureText.short(attack.title), points: figure.path(curve),
+                name: FigureText.label(attack.title), points: figure.path(curve),
                 role: isStrongest ? .accent : .context,
                 dash: isStrongest ? .solid : attack.access.dash, isLabelled: isStrongest,
                 intervals: isStrongest ? [(0.01, attack.tprAt1FPRInterval), (0.001, attack.tprAt01FPRInterval)] : [])
@@ -141,8 +141,8 @@ struct ROCFigure {
                     let gaps = dense.map { $0.map(box.distance).min() ?? .infinity }
                     let others = gaps.indices.filter { $0 != index }.map { gaps[$0] }.min() ?? .infinity
                     let cost =
-                        (gaps[index] < 2 ? 30 : gaps[index]) + (others < 2 ? 60 : 0)
-                        + 3 * max(0, gaps[index] + 6 - others) + (taken.contains { $0.meets(box) } ? 1_000 : 0)
+                        (gaps[index] < 2 ? 30 : 2 * gaps[index]) + (others < 2 ? 60 : 0)
+                        + min(3 * max(0, gaps[index] + 6 - others), 40) + (taken.contains { $0.meets(box) } ? 1_000 : 0)
                         + box.crossing(
                             diagonalFrom: Point(x: Self.left, y: Self.bottom), to: Point(x: Self.right, y: Self.top))
                     if cost < best?.cost ?? .infinity { best = (cost, box) }

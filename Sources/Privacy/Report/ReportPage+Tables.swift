@@ -37,11 +37,11 @@ extension ReportPage {
     private var privacyRows: HTML {
         let strongest = report.releases.map { Verdict.strongest(of: $0) }
         func best(_ release: ReleaseAudit, _ rate: KeyPath<AttackFigures, Double>) -> AttackFigures? {
-            release.attacks.max { $0[keyPath: rate] < $1[keyPath: rate] }
+            release.attacksOnImages.max { $0[keyPath: rate] < $1[keyPath: rate] }
         }
         let rows: [HTML] = [
             row("Verdict", report.releases.map { "<b>\(Verdict($0).level.title)</b>" }),
-            row("Attacks tried", report.releases.map { "\($0.attacks.count)" }),
+            row("Attacks tried", report.releases.map { "\($0.attacksOnImages.count)" }),
             row("Strongest attack", strongest.map { attack in attack.map { "\($0.name)" } ?? "–" }),
             row(
                 "Its AUC", hint: "0.50 is guessing",
@@ -52,7 +52,7 @@ extension ReportPage {
                 "Best TPR at 1\u{A0}% FPR", hint: "1\u{A0}% is guessing",
                 report.releases.map { release in
                     best(release, \.tprAt1FPR).map {
-                        figure(FigureText.percent($0.tprAt1FPR, 1), FigureText.percentInterval($0.tprAt1FPRInterval, 1))
+                        figure(FigureText.percent($0.tprAt1FPR, 1), FigureText.bareInterval($0.tprAt1FPRInterval))
                     } ?? "–"
                 }),
             row(
@@ -60,7 +60,7 @@ extension ReportPage {
                 report.releases.map { release in
                     best(release, \.tprAt01FPR).map {
                         figure(
-                            FigureText.percent($0.tprAt01FPR, 1), FigureText.percentInterval($0.tprAt01FPRInterval, 1))
+                            FigureText.percent($0.tprAt01FPR, 1), FigureText.bareInterval($0.tprAt01FPRInterval))
                     } ?? "–"
                 }),
         ]
@@ -84,7 +84,7 @@ extension ReportPage {
                 cells { quality in
                     let interval = Verdict.interval(share: quality.extractedFraction, of: quality.samples)
                     return figure(
-                        FigureText.percent(quality.extractedFraction, 1), FigureText.percentInterval(interval, 1))
+                        FigureText.percent(quality.extractedFraction, 1), FigureText.bareInterval(interval))
                 }),
             row(
                 "Median distance to the nearest member",
@@ -138,8 +138,9 @@ extension ReportPage {
             <h2>Every attack</h2>
             <p>Strongest first. <i>Needs</i> is what the attacker must have: samples of the release, predictions of its \
             network, its weights, or the weights and other training images. <i>Evaluations</i> of the network are counted for \
-            one image. Settings were chosen on images that do not count here; ASR is the attack success rate, 0.50 for \
-            guessing.</p>
+            one image. Settings were chosen on images that do not count here; an optimistic AUC is the best over \
+            all settings, chosen on the very images that it is reported for, as many papers do. ASR is the attack success \
+            rate, 0.50 for guessing.</p>
             \(tables)
             </section>
             """
@@ -147,16 +148,17 @@ extension ReportPage {
 
     /// On how many images the attacks were tried.
     private func counts(_ release: ReleaseAudit) -> String {
-        let counts = release.attacks.map { attack in
+        let attacks = release.attacksOnImages
+        let counts = attacks.map { attack in
             "\(FigureText.count(attack.members)) members and \(FigureText.count(attack.heldOut)) held-out images"
         }
         let same = counts.allSatisfy { $0 == counts[0] }
-        return same ? counts[0] : zip(release.attacks, counts).map { "\($0.0.name): \($0.1)" }.joined(separator: "; ")
+        return same ? counts.first ?? "" : zip(attacks, counts).map { "\($0.0.name): \($0.1)" }.joined(separator: "; ")
     }
 
     private func attackRow(_ attack: AttackFigures) -> HTML {
         let settings = attack.settings.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        let optimistic = attack.optimisticAUC.map { "AUC over all settings, optimistic: \(FigureText.decimal($0, 2))" }
+        let optimistic = attack.optimisticAUC.map { "optimistic AUC \(FigureText.decimal($0, 2))" }
         let details = settings + (optimistic.map { [$0] } ?? [])
         return """
             <tr><th scope="row">\(attack.title)<small class="line">\(details.joined(separator: " · "))</small></th>\
@@ -164,8 +166,8 @@ extension ReportPage {
             <td>\(figure(FigureText.decimal(attack.auc, 2), FigureText.interval(attack.aucInterval, 2)))</td>\
             <td class="graph">\(whisker(attack))</td>\
             <td>\(FigureText.decimal(attack.asr, 2))</td>\
-            <td>\(figure(FigureText.percent(attack.tprAt1FPR, 1), FigureText.percentInterval(attack.tprAt1FPRInterval, 1)))</td>\
-            <td>\(figure(FigureText.percent(attack.tprAt01FPR, 1), FigureText.percentInterval(attack.tprAt01FPRInterval, 1)))</td></tr>
+            <td>\(figure(FigureText.percent(attack.tprAt1FPR, 1), FigureText.bareInterval(attack.tprAt1FPRInterval)))</td>\
+            <td>\(figure(FigureText.percent(attack.tprAt01FPR, 1), FigureText.bareInterval(attack.tprAt01FPRInterval)))</td></tr>
 
             """
     }

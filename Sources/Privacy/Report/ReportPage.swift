@@ -102,8 +102,9 @@ struct ReportPage {
         the distance to their 50 nearest: about 1\u{A0}% without memory.</dd>
         <dt>The verdict</dt><dd><i>Do not release</i>: an AUC above \(FigureText.decimal(Verdict.clearAUC, 2)), or more than \
         \(FigureText.bound(Verdict.clearShare)) of members found at 1\u{A0}% FPR, or more than \
-        \(FigureText.bound(Verdict.clearShare)) of samples extracted, each with its whole interval. <i>Weigh</i>: some \
-        interval lies above guessing (extraction: above \(FigureText.bound(Verdict.suspectExtraction))). <i>Cannot tell</i>: \
+        \(FigureText.bound(Verdict.clearShare)) of samples extracted, each with its whole interval. <i>Weigh</i>: one of these lies above guessing by \
+        more than the number of attacks explains (intervals widened by Bonferroni's rule; extraction: above \
+        \(FigureText.bound(Verdict.suspectExtraction))), or sets of images can be told apart. <i>Cannot tell</i>: \
         none does, but an AUC above \(FigureText.decimal(Verdict.clearAUC, 2)) is not excluded. <i>No sign found</i>: neither. \
         That is no proof: a better attack than those tried here may exist.</dd>
         </dl>
@@ -126,7 +127,7 @@ struct ReportPage {
             """
         let panels = releases.map { release -> HTML in
             """
-            <figure><figcaption>\(release.name), \(release.attacks.count) attacks</figcaption>\
+            <figure><figcaption>\(release.name), \(release.attacksOnImages.count) attacks</figcaption>\
             \(ROCFigure.panel(release).svg("ROC curves of all attacks on \(release.name); the figures are in the tables"))\
             </figure>
             """
@@ -152,7 +153,7 @@ struct ReportPage {
                 return nil
             }
             return """
-                <figure><figcaption>\(release.name): \(attack.title)</figcaption>\
+                <figure><figcaption>\(release.name): \(FigureText.short(attack.title))</figcaption>\
                 \(drawing.svg("Histogram of the scores of members and held-out images on \(release.name)"))</figure>
                 """
         }

@@ -47,9 +47,11 @@ enum ReportStyle {
         .compare th[scope="col"], .compare td { padding-right: 6.6rem; }
         .interval { display: inline-block; width: 5.9rem; margin-right: -5.9rem; padding-left: .5rem; text-align: left; }
         .attacks td:nth-child(4) { padding-right: 4.6rem; }
-        .attacks td:nth-child(7), .attacks td:nth-child(8) { padding-right: 5.8rem; }
+        .attacks td:nth-child(7), .attacks td:nth-child(8) { padding-right: 5rem; }
+        .attacks th[scope="col"] { white-space: nowrap; }
+        .attacks th[scope="col"]:nth-child(2) { text-align: left; }
         .attacks th[scope="col"]:nth-child(4) { padding-right: 4.6rem; }
-        .attacks th[scope="col"]:nth-child(n+7) { padding-right: 5.8rem; }
+        .attacks th[scope="col"]:nth-child(n+7) { padding-right: 1.2rem; }
         .graph svg { display: block; }
         .graph { padding-top: .38rem; padding-right: 1.4rem; vertical-align: top; }
         .scale { display: block; position: relative; width: 130px; height: 1.2em; color: var(--soft); font-weight: 400;
@@ -85,14 +87,15 @@ enum ReportStyle {
           caption { max-width: calc(100vw - 2.5rem); }
           .compare th[scope="row"], .attacks th[scope="row"] { position: sticky; left: 0; background: var(--paper);
             white-space: normal; min-width: 7.6rem; max-width: 9.5rem; padding-right: .8rem; }
-          .compare th[scope="col"], .compare td { padding-right: 6rem; }
+          .compare th[scope="col"], .compare td { padding-right: 1.1rem; }
+          .compare .interval { display: block; width: auto; margin: 0; padding: 0; text-align: right; }
         }
         @media print {
           :root { --paper: #fff; --ink: #000; --soft: #444; --context: #888; --area: #d9d9d9; --rule: #999; --accent: #003c78; }
           @page { margin: 16mm; }
           body { max-width: none; padding: 0; font-size: 9.5pt; }
           h2, h3, caption { break-after: avoid; }
-          figure, tr, .verdicts li, dl > * { break-inside: avoid; }
+          figure, tr, .attacks, .verdicts li, dl > * { break-inside: avoid; }
           .scroll { overflow: visible; }
           table { font-size: 8pt; }
           th, td { padding-right: .7rem; }

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// What an audit means for one release, by fixed rules that the page states.
 package struct Verdict: Hashable, Sendable {
     /// Whether to release.
@@ -39,20 +45,19 @@ package struct Verdict: Hashable, Sendable {
     package init(_ release: ReleaseAudit) {
         let evidence = Evidence.all(of: release)
         let (clear, signs) = (evidence.filter(\.isClear), evidence.filter(\.isSign))
-        let name = release.name
+        let (name, attacks) = (release.name, release.attacksOnImages)
         if !clear.isEmpty {
             level = .doNotRelease
             sentence = "Do not release \(name): \(Self.joined(clear))."
         } else if !signs.isEmpty {
             level = .weigh
-            let chance = release.attacks.count > 4 ? "; with so many attacks tried, one such sign may be chance" : ""
-            sentence = "\(name) betrays a little about its members: \(Self.joined(signs))\(chance)."
+            sentence = "\(name) betrays a little about its members: \(Self.joined(signs))."
         } else if let strongest = Self.strongest(of: release) {
-            let end = release.attacks.map { Self.turned($0).high }.max() ?? 1
+            let end = attacks.map { Self.turned($0).high }.max() ?? 1
             let none =
-                release.attacks.count == 1
-                ? "the one attack tried did no better than guessing within its 95\u{A0}% interval"
-                : "none of \(release.attacks.count) attacks did better than guessing within its 95\u{A0}% interval"
+                attacks.count == 1
+                ? "the one attack tried did no better than guessing"
+                : "none of \(attacks.count) attacks did better than guessing, their number allowed for"
             if end > Self.clearAUC {
                 level = .cannotTell
                 sentence =
@@ -70,9 +75,9 @@ package struct Verdict: Hashable, Sendable {
         }
     }
 
-    /// The attack with the greatest AUC, whichever way round its score is.
+    /// The attack on single images with the greatest AUC, whichever way round its score is.
     package static func strongest(of release: ReleaseAudit) -> AttackFigures? {
-        release.attacks.max { turned($0).auc < turned($1).auc }
+        release.attacksOnImages.max { turned($0).auc < turned($1).auc }
     }
 
     /// An attack's AUC and its interval; mirrored if it is below one half, since an attacker can turn a score round.
@@ -102,37 +107,75 @@ package struct Verdict: Hashable, Sendable {
             share < 1 ? min((middle + half) / (1 + z * z / n), 1) : 1,
         ]
     }
+
+    /// By how much a 95 % interval is to be widened so that, of so many, all hold together in 95 % of cases (Bonferroni).
+    package static func widening(of count: Int) -> Double {
+        let tail = 0.025 / Double(max(count, 1))
+        // The normal quantile, by halving: erfc falls.
+        var (low, high) = (0.0, 10.0)
+        for _ in 0..<60 {
+            let middle = (low + high) / 2
+            if erfc(middle / 2.0.squareRoot()) / 2 > tail { low = middle } else { high = middle }
+        }
+        return low / 1.959_963_984_540_054
+    }
+}
+
+extension ReleaseAudit {
+    /// The attacks that judge single images; a test of sets is stronger by its size alone and stands for itself.
+    var attacksOnImages: [AttackFigures] { attacks.filter { !$0.isOfSets } }
+}
+
+extension AttackFigures {
+    /// Whether members and held-out images are sets of images here.
+    var isOfSets: Bool { name == "set-level" }
 }
 
 /// One thing that may betray members, as an interval beside what chance gives and what is clear.
 private struct Evidence {
     let text: String
+    let value: Double
     let low: Double
     let chance: Double
     let clear: Double
+    /// How many figures this one is the greatest of.
+    let choices: Int
 
-    var isSign: Bool { low > chance }
+    /// Whether the figure lies above chance by more than choosing it explains.
+    var isSign: Bool { value - (value - low) * Verdict.widening(of: choices) > chance }
     var isClear: Bool { low > clear }
 
     static func all(of release: ReleaseAudit) -> [Evidence] {
-        [auc(release), rate(release), extraction(release)].compactMap { $0 }
+        [auc(release), rate(release), sets(release), extraction(release)].compactMap { $0 }
     }
 
     private static func auc(_ release: ReleaseAudit) -> Evidence? {
         guard let attack = Verdict.strongest(of: release) else { return nil }
-        let subject =
-            release.attacks.count == 1 ? "the one attack tried" : "the strongest of \(release.attacks.count) attacks"
+        let count = release.attacksOnImages.count
+        let subject = count == 1 ? "the one attack tried" : "the strongest of \(count) attacks"
+        let (auc, low, _) = Verdict.turned(attack)
         return Evidence(
             text: "\(subject), \(attack.title), tells its members from others with \(Verdict.text(attack))",
-            low: Verdict.turned(attack).low, chance: 0.5, clear: Verdict.clearAUC)
+            value: auc, low: low, chance: 0.5, clear: Verdict.clearAUC, choices: count)
     }
 
     private static func rate(_ release: ReleaseAudit) -> Evidence? {
-        guard let attack = release.attacks.max(by: { $0.tprAt1FPR < $1.tprAt1FPR }) else { return nil }
+        let attacks = release.attacksOnImages
+        guard let attack = attacks.max(by: { $0.tprAt1FPR < $1.tprAt1FPR }) else { return nil }
         return Evidence(
-            text: "\(attack.title) finds \(FigureText.percent(attack.tprAt1FPR)) of them "
+            text: "\(FigureText.short(attack.title)) finds \(FigureText.percent(attack.tprAt1FPR)) of them "
                 + "(\(FigureText.percentInterval(attack.tprAt1FPRInterval))) at 1\u{A0}% false alarms",
-            low: attack.tprAt1FPRInterval.first ?? 0, chance: 0.01, clear: Verdict.clearShare)
+            value: attack.tprAt1FPR, low: attack.tprAt1FPRInterval.first ?? 0, chance: 0.01, clear: Verdict.clearShare,
+            choices: attacks.count)
+    }
+
+    /// Sets are weighed, never more: that many images of one person are rarely at hand.
+    private static func sets(_ release: ReleaseAudit) -> Evidence? {
+        guard let attack = release.attacks.first(where: \.isOfSets) else { return nil }
+        let (auc, low, _) = Verdict.turned(attack)
+        return Evidence(
+            text: "sets of images are told from others with \(Verdict.text(attack))",
+            value: auc, low: low, chance: 0.5, clear: .infinity, choices: 1)
     }
 
     private static func extraction(_ release: ReleaseAudit) -> Evidence? {
@@ -142,6 +185,7 @@ private struct Evidence {
             text: "\(FigureText.percent(quality.extractedFraction)) of its samples "
                 + "(\(FigureText.percentInterval(interval))) are near copies of training images, where "
                 + "\(FigureText.bound(Memorisation.quantile)) would be chance",
-            low: interval.first ?? 0, chance: Verdict.suspectExtraction, clear: Verdict.clearShare)
+            value: quality.extractedFraction, low: interval.first ?? 0, chance: Verdict.suspectExtraction,
+            clear: Verdict.clearShare, choices: 1)
     }
 }
