@@ -34,7 +34,11 @@ public struct HorizontalFlip: Hashable, Sendable {
 public func imageBatch(
     _ catalogue: Catalogue, indices: [Int], flip: HorizontalFlip? = nil, step: Int = 0
 ) -> Tensor {
-    let images = catalogue.images
+    imageBatch(catalogue.images, indices: indices, flip: flip, step: step)
+}
+
+/// Images of a set as a network sees them; see the function of the same name for a catalogue.
+public func imageBatch(_ images: ImageSet, indices: [Int], flip: HorizontalFlip? = nil, step: Int = 0) -> Tensor {
     var scalars: [Float] = []
     scalars.reserveCapacity(indices.count * images.bytesPerImage)
     for index in indices {

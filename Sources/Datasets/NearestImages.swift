@@ -16,7 +16,20 @@ public struct NearestImage: Codable, Hashable, Sendable {
     /// - Returns: One neighbour per image.
     /// - Complexity: O(images * set * C * H * W); 500 against 2,000 of 28 x 28 takes well under a second.
     public static func find(for images: ImageSet, in set: ImageSet) -> [NearestImage] {
-        precondition(set.count > 0, "a nearest image needs a set of at least one")
+        find(for: images, in: set, count: 1).map { $0[0] }
+    }
+
+    /// Finds each image's nearest neighbours, exactly.
+    ///
+    /// - Parameters:
+    ///   - images: The images to find neighbours for, for example samples.
+    ///   - set: The images among which to look, at least `count`, of the same shape, for example the training images.
+    ///   - count: How many neighbours, at least 1.
+    /// - Returns: The neighbours of each image, nearest first; of equally near ones, the one that comes first in the set.
+    /// - Complexity: As for one neighbour, since few candidates displace one that was found before.
+    public static func find(for images: ImageSet, in set: ImageSet, count: Int) -> [[NearestImage]] {
+        precondition(
+            count > 0 && set.count >= count, "\(count) nearest images cannot be found in a set of \(set.count)")
         precondition(
             images.channels == set.channels && images.height == set.height && images.width == set.width,
             "images of \((images.channels, images.height, images.width)) cannot be compared with "
@@ -24,16 +37,20 @@ public struct NearestImage: Codable, Hashable, Sendable {
         let size = images.bytesPerImage
         let (queries, candidates) = (images.pixels.map(Int16.init), set.pixels.map(Int16.init))
         return (0..<images.count).map { image in
-            var best = NearestImage(index: 0, squaredDistance: Int.max)
+            var nearest: [NearestImage] = []
+            nearest.reserveCapacity(count + 1)
+            var limit = Int.max
             for candidate in 0..<set.count {
                 let distance = squaredDistance(
                     queries.span.extracting(image * size..<(image + 1) * size),
                     candidates.span.extracting(candidate * size..<(candidate + 1) * size))
-                if distance < best.squaredDistance {
-                    best = NearestImage(index: candidate, squaredDistance: distance)
-                }
+                guard distance < limit else { continue }
+                let place = nearest.lastIndex { $0.squaredDistance <= distance }.map { $0 + 1 } ?? 0
+                nearest.insert(NearestImage(index: candidate, squaredDistance: distance), at: place)
+                if nearest.count > count { nearest.removeLast() }
+                if nearest.count == count { limit = nearest[count - 1].squaredDistance }
             }
-            return best
+            return nearest
         }
     }
 

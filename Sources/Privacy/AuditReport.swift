@@ -14,11 +14,19 @@ public struct AuditReport: Codable, Hashable, Sendable {
         public var name: String
         /// Its value.
         public var value: String
+        /// Whether it may stand in a public report: true of nothing that holds a path, the seed or an image's name.
+        public var isPublic: Bool
 
         /// Makes an entry.
-        public init(name: String, value: String) {
+        public init(name: String, value: String, isPublic: Bool = false) {
             self.name = name
             self.value = value
+            self.isPublic = isPublic
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case name, value
+            case isPublic = "public"
         }
     }
 
@@ -131,12 +139,14 @@ public struct QualityFigures: Codable, Hashable, Sendable {
     public var extractor: String
     /// Number of samples.
     public var samples: Int
+    /// Number of samples, and of held-out images, that enter the Fréchet distance, its floor, precision and recall.
+    public var comparedImages: Int
     /// Fréchet distance of the samples' features to those of held-out images. Only called FID if the extractor is Inception.
     public var frechetDistance: Double
     /// Fréchet distance between two disjoint halves of held-out images of the same size: what no model can beat.
     public var frechetDistanceFloor: Double
-    /// Inception-style score with the extractor's classes.
-    public var inceptionScore: Double
+    /// Inception-style score with the extractor's classes; nil if it knows none.
+    public var inceptionScore: Double?
     /// Improved precision (arXiv 1904.06991).
     public var precision: Double
     /// Improved recall (arXiv 1904.06991).
@@ -145,11 +155,32 @@ public struct QualityFigures: Codable, Hashable, Sendable {
     public var medianDistanceToMembers: Double
     /// The same to the nearest of as many held-out images.
     public var medianDistanceToHeldOut: Double
-    /// Share of samples that lie so near a member as no held-out image lies to its nearest: extracted images.
+    /// Share of samples that lie nearer to a member than 99 % of held-out images do, relative to the distance to their 50
+    /// nearest members: extracted images. Without memory it is 1 %.
     public var extractedFraction: Double
+
+    /// Gathers figures.
+    public init(
+        extractor: String, samples: Int, comparedImages: Int, frechetDistance: Double, frechetDistanceFloor: Double,
+        inceptionScore: Double?, precision: Double, recall: Double, medianDistanceToMembers: Double,
+        medianDistanceToHeldOut: Double, extractedFraction: Double
+    ) {
+        self.extractor = extractor
+        self.samples = samples
+        self.comparedImages = comparedImages
+        self.frechetDistance = frechetDistance
+        self.frechetDistanceFloor = frechetDistanceFloor
+        self.inceptionScore = inceptionScore
+        self.precision = precision
+        self.recall = recall
+        self.medianDistanceToMembers = medianDistanceToMembers
+        self.medianDistanceToHeldOut = medianDistanceToHeldOut
+        self.extractedFraction = extractedFraction
+    }
 
     private enum CodingKeys: String, CodingKey {
         case extractor, samples, precision, recall
+        case comparedImages = "compared_images"
         case frechetDistance = "frechet_distance"
         case frechetDistanceFloor = "frechet_distance_floor"
         case inceptionScore = "inception_score"

@@ -26,6 +26,15 @@ import Testing
         }
     }
 
+    @Test func neighboursComeNearestFirstAndEqualOnesInTheOrderOfTheSet() {
+        let set = ImageSet(count: 6, channels: 1, height: 1, width: 1, pixels: [9, 4, 6, 5, 4, 200])
+        let found = NearestImage.find(
+            for: ImageSet(count: 2, channels: 1, height: 1, width: 1, pixels: [5, 255]), in: set, count: 4)
+        #expect(found[0].map(\.index) == [3, 1, 2, 4])
+        #expect(found[0].map(\.squaredDistance) == [0, 1, 1, 1])
+        #expect(found[1].map(\.index) == [5, 0, 2, 3])
+    }
+
     @Test func extremesDoNotOverflow() {
         let size = 200 * 200
         let black = ImageSet(

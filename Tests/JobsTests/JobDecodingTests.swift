@@ -171,6 +171,21 @@ import Testing
         }
     }
 
+    @Test func theStudysJobsDifferInTheDefenceAlone() throws {
+        for (name, defence, parts) in [
+            ("none", Defence.undefended, 2), ("dualmd", .dualMD, 2), ("distillmd", .distillMD, 2),
+            ("distillmd-3", .distillMD, 3),
+            ("distillmd-4", .distillMD, 4),
+        ] {
+            let job = try Job.load(path: "\(repository)jobs/study-fashion-mnist/\(name).yaml")
+            #expect(job.name == "study-\(name)" && job.defence == defence && job.data.split.parts == parts)
+            // Every image is seen equally often by the model that trains on it.
+            let trainers = defence == .undefended ? 1 : parts
+            #expect(job.teach.steps * job.teach.batch * trainers == 400 * job.data.members)
+            #expect(job.data.members == 336 && job.data.heldOut == 2_000 && job.seed == 11)
+        }
+    }
+
     @Test func theTinyJobServesOneToFourRanks() throws {
         let job = try Job.load(path: "\(repository)jobs/tiny.yaml")
         #expect(job.rankLimit == 4)

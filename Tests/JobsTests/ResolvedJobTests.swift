@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ResolvedJobTests {
     @Test func readsBackAsItself() throws {
-        for name in ["tiny", "fashion-mnist", "cifar10-paper"] {
+        for name in ["tiny", "fashion-mnist", "cifar10-paper", "study-fashion-mnist/distillmd-3"] {
             let job = try Job.load(path: "\(repository)jobs/\(name).yaml")
             let again = try Job.decode(job.resolved, file: "resolved")
             #expect(again == job)

@@ -12,6 +12,21 @@ import Testing
             tape.meanSquaredError(tensors[0], target.tensor)
         }.run()
     }
+
+    @Test(arguments: [[1, 1], [3, 10], [17, 5]]) func crossEntropyMatchesTwin(_ shape: [Int]) {
+        let labels = (0..<shape[0]).map { $0 * 7 % shape[1] }
+        GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
+            Doubles([Twin.crossEntropy(tensors[0].scalars, labels: labels)], shape: [])
+        } operation: { tape, tensors, _ in
+            tape.crossEntropy(tensors[0], labels: labels)
+        }.run()
+    }
+
+    @Test func crossEntropyOfLargeScoresDoesNotOverflow() {
+        let scores = Tensor([1000, 0, -1000, 0], shape: [2, 2])
+        let loss = Tape(recording: false).crossEntropy(scores, labels: [1, 1])
+        #expect(loss.scalars == [500])
+    }
 }
 
 @Suite struct EmbeddingTests {

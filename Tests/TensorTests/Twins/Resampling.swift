@@ -1,3 +1,5 @@
+import Foundation
+
 extension Twin {
     /// Nearest neighbour to a size; the source of index i is PyTorch's min(floor(i * (in / out)), in - 1), in float, or
     /// i / 2 for twice the size.
@@ -52,5 +54,14 @@ extension Twin {
     /// The mean of (p - t)^2 over all elements.
     static func meanSquaredError(_ prediction: [Double], _ target: [Double]) -> Double {
         zip(prediction, target).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / Double(prediction.count)
+    }
+
+    /// The mean over rows of log(sum exp(row)) - row[label].
+    static func crossEntropy(_ scores: [Double], labels: [Int]) -> Double {
+        let classes = scores.count / labels.count
+        let losses = labels.enumerated().map { row, label in
+            log(scores[row * classes..<(row + 1) * classes].reduce(0) { $0 + exp($1) }) - scores[row * classes + label]
+        }
+        return losses.reduce(0, +) / Double(labels.count)
     }
 }

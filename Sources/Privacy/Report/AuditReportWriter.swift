@@ -1,0 +1,129 @@
+import Datasets
+import Foundation
+
+/// A file of the report, for the caller to write.
+public struct ReportFile: Hashable, Sendable {
+    /// The file's name, without a folder: `report.html`.
+    public let name: String
+    /// Its content.
+    public let bytes: [UInt8]
+}
+
+/// Samples of a release beside the training images that they come nearest to. Private.
+public struct NearestPairs: Sendable {
+    /// The release's name, as in the report.
+    public let release: String
+    /// Some samples, the most suspicious first.
+    public let samples: ImageSet
+    /// The nearest training image of each.
+    public let members: ImageSet
+    /// The distance of each pair: root mean square, in grey levels of 255.
+    public let distances: [Double]
+
+    /// Takes the most suspicious pairs of a measurement.
+    ///
+    /// - Parameters:
+    ///   - measurement: What was found.
+    ///   - release: The release's name, as in the report.
+    ///   - samples: The samples that were measured.
+    ///   - members: The training images that they were compared with.
+    ///   - count: How many pairs to show, at most.
+    public init(
+        _ measurement: QualityMeasurement, release: String, samples: ImageSet, members: ImageSet, count: Int = 12
+    ) {
+        let pairs = measurement.pairs.prefix(count)
+        self.release = release
+        self.samples = samples.subset(pairs.map(\.sample))
+        self.members = members.subset(pairs.map(\.member))
+        distances = pairs.map(\.distance)
+    }
+}
+
+/// Makes the files of an audit's report: a page, tables, figures.
+public struct AuditReportWriter: Sendable {
+    /// Whether the report may leave the house.
+    public enum Audience: String, Hashable, Sendable, CaseIterable {
+        /// Everything, training images and each image's scores included.
+        case owner
+        /// No image, no score of a single image, no provenance that is not marked as public: no path, no seed.
+        case anyone
+    }
+
+    private let report: AuditReport
+    private let pairs: [NearestPairs]
+    private let audience: Audience
+
+    /// Prepares a report.
+    ///
+    /// - Parameters:
+    ///   - report: What the audit found.
+    ///   - pairs: Images to show; left out for anyone but the owner.
+    ///   - audience: Who may read it.
+    public init(_ report: AuditReport, pairs: [NearestPairs] = [], audience: Audience) {
+        self.report = report
+        self.pairs = audience == .owner ? pairs : []
+        self.audience = audience
+    }
+
+    /// The files: `report.html`, `report.json`, `attacks.csv`, `roc.csv`, `roc.png` and `scores.png`, the last two only if
+    /// there are scores to draw.
+    ///
+    /// - Throws: `DatasetError` if an image cannot be written as PNG, `EncodingError` if a figure is not a finite number.
+    public func files() throws -> [ReportFile] {
+        // Whatever is written from here on comes from this, except for what is drawn or summed up.
+        let shown = audience == .owner ? report : report.published
+        var files = [
+            ReportFile(
+                name: "report.html",
+                bytes: Array(try ReportPage(shown, drawn: report, pairs: pairs, audience: audience).html().markup.utf8)),
+            ReportFile(name: "report.json", bytes: try json(shown)),
+            ReportFile(name: "attacks.csv", bytes: shown.attacksTable().bytes),
+            ReportFile(name: "roc.csv", bytes: report.ratesTable(hasThresholds: audience == .owner).bytes),
+        ]
+        let rates = report.releases.filter(\.isDrawable).map { ($0.name, ROCFigure.panel($0)) }
+        if !rates.isEmpty {
+            let overview = ("strongest attack on each release", ROCFigure.overview(report.releases))
+            files.append(try figure("roc.png", rates.count > 1 ? [overview] + rates : rates))
+        }
+        let scores = report.releases.compactMap { release in
+            ScoreFigure.drawing(release).map { (Self.scoreTitle(release), $0) }
+        }
+        if !scores.isEmpty { files.append(try figure("scores.png", scores)) }
+        return files
+    }
+
+    private static func scoreTitle(_ release: ReleaseAudit) -> String {
+        release.name + ": " + FigureText.label(Verdict.strongest(of: release)?.title ?? "")
+    }
+
+    private func json(_ report: AuditReport) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(report)) + [0x0A]
+    }
+
+    private func figure(_ name: String, _ drawings: [(title: String, drawing: Drawing)]) throws -> ReportFile {
+        let image = Raster.image(Drawing.grid(drawings, columns: 3), scale: 2)
+        return ReportFile(name: name, bytes: try PNG.encoded(image))
+    }
+}
+
+extension AuditReport {
+    /// The report without what tells about single images, and without provenance that is not marked as public.
+    var published: AuditReport {
+        var report = self
+        report.provenance = provenance.filter(\.isPublic)
+        for release in report.releases.indices {
+            for attack in report.releases[release].attacks.indices {
+                report.releases[release].attacks[attack].memberScores = []
+                report.releases[release].attacks[attack].heldOutScores = []
+            }
+        }
+        return report
+    }
+}
+
+extension ReleaseAudit {
+    /// Whether any attack has scores on both sides.
+    var isDrawable: Bool { attacksOnImages.contains { !$0.memberScores.isEmpty && !$0.heldOutScores.isEmpty } }
+}
