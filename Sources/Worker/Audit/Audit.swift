@@ -1,6 +1,7 @@
 import Checkpoints
 import Communication
 import Datasets
+import Diffusion
 import Foundation
 import Glibc
 import Jobs
