@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 import sklearn
 from scipy import stats
-from sklearn import metrics
+from sklearn import linear_model, metrics
 
 import formula
 
@@ -74,8 +74,32 @@ for name, m, n, shift, levels in CASES:
 binomial = [
     dict(k=k, n=n, confidence=c, interval=clopper_pearson(k, n, c))
     for k, n in [(0, 10), (10, 10), (3, 10), (1, 1000), (999, 1000), (250, 25000), (17, 60)] for c in (0.95, 0.975)]
+
+
+def regression(rows=90, width=5):
+    """Ridge logistic regression on the first 60 rows; the ridge by three-fold cross-validation."""
+    x = formula.uniform("regression features", rows * width).reshape(rows, width) * (1 + np.arange(width))
+    y = x @ np.array([0.5, -0.2, 0.1, 0.0, 0.1]) + formula.uniform("regression noise", rows) > 0.1
+    x = (x - x[:60].mean(0)) / x[:60].std(0)
+
+    def fit(x, y, ridge):
+        return linear_model.LogisticRegression(C=1 / ridge, tol=1e-12, max_iter=10000).fit(x, y)
+
+    losses = []
+    for ridge in (1.0, 10.0, 100.0, 1000.0):
+        loss = 0
+        for fold in range(3):
+            held = np.arange(60) % 3 == fold
+            margins = fit(x[:60][~held], y[:60][~held], ridge).decision_function(x[:60][held])
+            loss += np.log1p(np.exp(-np.where(y[:60][held], 1, -1) * margins)).sum()
+        losses.append(loss)
+    ridge = (1.0, 10.0, 100.0, 1000.0)[int(np.argmin(losses))]
+    scores = fit(x[:60], y[:60], ridge).decision_function(x)
+    return dict(rows=rows, width=width, ridge=ridge, labels=[bool(v) for v in y], scores=[float(v) for v in scores])
+
+
 golden = dict(
     format="diptych golden metrics",
     tools=dict(numpy=np.__version__, scipy=scipy.__version__, sklearn=sklearn.__version__),
-    cases=cases, binomial=binomial)
+    cases=cases, binomial=binomial, regression=regression())
 pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

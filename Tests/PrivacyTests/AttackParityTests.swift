@@ -116,7 +116,9 @@ private enum Subject {
                     found.first { $0.settings == setting.settings }, "\(attack.name) \(setting.settings)")
                 let size = setting.scores.map(abs).max() ?? 0
                 let worst = zip(own.scores, setting.scores).map { abs($0 - $1) }.max() ?? .infinity
-                #expect(worst <= (attack.name == "dime" ? 3e-4 : 1e-5) * size, "\(attack.name) \(setting.settings): off by \(worst / size)")
+                #expect(
+                    worst <= (attack.name == "dime" ? 3e-4 : 1e-5) * size,
+                    "\(attack.name) \(setting.settings): off by \(worst / size)")
             }
         }
     }

@@ -36,7 +36,14 @@ private struct MetricsGolden: Decodable {
         let confidence: Double
         let interval: [Double]
     }
+    struct Regression: Decodable {
+        let rows, width: Int
+        let ridge: Double
+        let labels: [Bool]
+        let scores: [Double]
+    }
     let cases: [Case]
+    let regression: Regression
     let binomial: [Binomial]
 
     static func load() throws -> MetricsGolden {
@@ -96,6 +103,17 @@ private struct MetricsGolden: Decodable {
                     "\(golden.name) at \(limit): \(found.interval), expected \(expected.interval)")
             }
         }
+    }
+
+    @Test func logisticRegressionIsThatOfScikitLearn() throws {
+        let golden = try MetricsGolden.load().regression
+        let values = Formula.uniform("regression features", golden.rows * golden.width)
+        let features = (0..<golden.rows).map { row in
+            (0..<golden.width).map { values[row * golden.width + $0] * Double(1 + $0) }
+        }
+        let fitted = LogisticRegression.fit(features, labels: golden.labels, rows: Array(0..<60))
+        #expect(fitted.ridge == golden.ridge)
+        #expect(zip(features, golden.scores).allSatisfy { abs(fitted.score($0) - $1) < 1e-5 })
     }
 
     /// Scores of members are normal about 2, of others about 0: the true rate at 1 % is 1 - Phi(2.326 - 2) = 0.372.

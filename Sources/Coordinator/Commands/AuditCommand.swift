@@ -77,7 +77,7 @@ struct AuditCommand: ParsableCommand {
             }.run()
             reports.append(try AuditCommand.read(directory.auditReport))
         }
-        let report = AuditReport.joined(reports)
+        let report = AuditReport.joined(AuditCommand.told(apart: reports, directories))
         let folder = out.map(absolutePath) ?? (directories.count == 1 ? directories[0].audit : absolutePath("audit"))
         try AuditPublication.publish(report, to: folder)
         AuditText.table(report).forEach(console.say)
@@ -96,6 +96,21 @@ struct AuditCommand: ParsableCommand {
         guard job.data.heldOut > 0 else {
             throw DiptychFailure(
                 .usage, "\(printable(directory.path)) holds no images out: an audit needs a run with data.held_out")
+        }
+    }
+
+    /// Runs of one name are called by their directories.
+    private static func told(apart reports: [AuditReport], _ directories: [RunDirectory]) -> [AuditReport] {
+        let names = reports.map { $0.releases[0].name }
+        guard Set(names).count < names.count else { return reports }
+        return zip(reports, directories).map { report, directory in
+            var report = report
+            let folder = (directory.path as NSString).lastPathComponent
+            let name = report.releases[0].name
+            for index in report.releases.indices {
+                report.releases[index].name = folder + report.releases[index].name.dropFirst(name.count)
+            }
+            return report
         }
     }
 

@@ -65,6 +65,14 @@ public struct Population: Sendable {
         self.seed = seed
     }
 
+    /// Whether both halves have members and others enough for a curve with an interval.
+    public var isLargeEnough: Bool {
+        [calibration, test].allSatisfy { rows in
+            let members = rows.count { isMember[$0] }
+            return members > 1 && rows.count - members > 1
+        }
+    }
+
     /// The scores of some rows, members and others apart.
     public func divided(_ scores: [Double], rows: [Int]) -> (members: [Double], others: [Double]) {
         (rows.filter { isMember[$0] }.map { scores[$0] }, rows.filter { !isMember[$0] }.map { scores[$0] })

@@ -96,9 +96,11 @@ struct AuditScoring {
             guard let part = view.part else { continue }
             let own = population { $0 == part }
             let others = population { $0 != part }
-            audits.append(try release("\(session.job.name) \(view.name), own part", scored(view: index, own), own))
-            audits.append(
-                try release("\(session.job.name) \(view.name), other parts", scored(view: index, others), others))
+            for (name, population) in [("own part", own), ("other parts", others)] where population.isLargeEnough {
+                audits.append(
+                    try release(
+                        "\(session.job.name) \(view.name), \(name)", scored(view: index, population), population))
+            }
         }
         return audits
     }

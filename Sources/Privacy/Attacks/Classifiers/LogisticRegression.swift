@@ -4,9 +4,9 @@ import Foundation
 ///
 /// Minimises sum_i log(1 + exp(-y_i (w . x_i + b))) + ridge / 2 |w|^2, y_i in {-1, 1}, by Newton's method from zero; the
 /// ridge is that of 1, 10, 100 or 1000 with the least loss in three-fold cross-validation within the rows.
-struct LogisticRegression {
+package struct LogisticRegression {
     /// The penalty that was chosen.
-    let ridge: Double
+    package let ridge: Double
     private let means: [Double]
     private let deviations: [Double]
     /// Weights of the features, then the offset.
@@ -18,7 +18,7 @@ struct LogisticRegression {
     ///   - features: One list for each row.
     ///   - labels: Of each row.
     ///   - rows: The rows that may be used.
-    static func fit(_ features: [[Double]], labels: [Bool], rows: [Int]) -> LogisticRegression {
+    package static func fit(_ features: [[Double]], labels: [Bool], rows: [Int]) -> LogisticRegression {
         let width = features[0].count
         let count = Double(rows.count)
         let means = (0..<width).map { column in rows.reduce(0) { $0 + features[$1][column] } / count }
@@ -52,7 +52,7 @@ struct LogisticRegression {
     }
 
     /// w . x + b: greater means member.
-    func score(_ features: [Double]) -> Double {
+    package func score(_ features: [Double]) -> Double {
         features.indices.reduce(weights[features.count]) {
             $0 + weights[$1] * (features[$1] - means[$1]) / deviations[$1]
         }
