@@ -83,7 +83,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["Tensor"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "TensorTests", dependencies: ["Tensor", "COpenBLAS", "TestSupport"],
             swiftSettings: strict),
@@ -113,7 +113,7 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Worker", "Jobs", "Communication", "Tensor", "Diffusion", "Datasets", "TestSupport",
+                "Worker", "Jobs", "Communication", "Tensor", "Diffusion", "Datasets", "Privacy", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

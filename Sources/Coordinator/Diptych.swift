@@ -15,8 +15,8 @@ public struct Diptych: ParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, VerifyCommand.self,
-            BenchCommand.self, DoctorCommand.self,
+            PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, AuditCommand.self,
+            VerifyCommand.self, BenchCommand.self, DoctorCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.

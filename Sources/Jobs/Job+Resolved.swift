@@ -117,6 +117,9 @@ extension Job {
 }
 
 /// SHA-256 of a text's UTF-8 bytes, as 64 hexadecimal digits.
-package func hexadecimalSHA256(_ text: String) -> String {
-    SHA256.hash(data: Array(text.utf8)).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+package func hexadecimalSHA256(_ text: String) -> String { hexadecimalSHA256(Array(text.utf8)) }
+
+/// SHA-256 of bytes, in hexadecimal.
+package func hexadecimalSHA256(_ bytes: [UInt8]) -> String {
+    SHA256.hash(data: bytes).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
 }

@@ -26,6 +26,10 @@ public struct RunDirectory: Hashable, Sendable {
     public var report: String { path + "/report" }
     /// Sizes, balance and duplicates of the split, for people; private.
     public var splitReport: String { report + "/split.txt" }
+    /// What audits measured and found; private.
+    public var audit: String { path + "/audit" }
+    /// The newest audit's report.
+    public var auditReport: String { audit + "/report.json" }
     /// All logs.
     public var logs: String { path + "/logs" }
     /// The steps of one model, one JSON line each.

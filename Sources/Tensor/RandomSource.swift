@@ -11,6 +11,8 @@ public enum RandomPurpose: UInt32, Sendable, CaseIterable {
     case sampling
     case testing
     case classDropout
+    case audit
+    case attack
 }
 
 /// Random numbers addressed by (seed, purpose, model, layer, step, item, element), never drawn from a stream:

@@ -15,7 +15,7 @@ public struct WorkerCommand: ParsableCommand {
             without supervision or progress. Send SIGUSR1 to mpirun to save and stop.
             """,
         version: programVersion,
-        subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self], defaultSubcommand: ByHand.self)
+        subcommands: [ByHand.self, Train.self, Sample.self, Audit.self, Benchmark.self], defaultSubcommand: ByHand.self)
 
     /// For ArgumentParser, which fills in the values.
     public init() {}
@@ -110,6 +110,44 @@ public struct WorkerCommand: ParsableCommand {
         }
     }
 
+    /// Attacks what a run releases.
+    struct Audit: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Attack what a run releases, and report how well that goes.")
+
+        @Option(name: .customLong("run"), help: "The run's directory.") var directory: String
+        @Option(help: "Names of attacks with commas between them (default: all).") var attacks: String?
+        @Option(help: "The most members, and held-out images, to attack.") var images: Int?
+        @Option(help: "Network evaluations (200000) or minutes (10m).") var budget = AuditBudget.unlimited
+        @Option(help: "Images that the release makes for the nearest-image attack.") var samples = 1024
+        @Option(help: "ema or raw.") var weights = WeightKind.ema
+
+        func validate() throws {
+            guard samples > 0, images.map({ $0 > 0 }) ?? true else {
+                throw ValidationError("images and samples must be positive")
+            }
+        }
+
+        func run() throws {
+            let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                let session = try Session(world: world, directory: RunDirectory(directory), purpose: .reading)
+                let request = AuditRequest(
+                    attacks: attacks.map { $0.split(separator: ",").map(String.init) }, imagesPerSide: images,
+                    budget: budget, weights: weights, samples: samples)
+                let end = try session.audit(request) { line in
+                    print(line)
+                    fflush(nil)
+                }
+                guard end == .reported else { return .stopped }
+                try world.onRoot {
+                    print(JSONValue.object([.init("report", .string(session.directory.auditReport))]).text)
+                }
+                return .done
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+
     /// Times a reference network.
     struct Benchmark: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -168,6 +206,12 @@ private func train(_ directory: RunDirectory, on world: any Communicator) throws
 
 extension SamplerKind: ExpressibleByArgument {}
 extension WeightKind: ExpressibleByArgument {}
+
+extension AuditBudget: ExpressibleByArgument {
+    /// Reads the value of an option.
+    public init?(argument: String) { self.init(argument) }
+}
+
 extension ReferenceNetwork: ExpressibleByArgument {}
 
 extension SamplerKind {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A file that a script in Tests/Golden wrote; formula.py describes the format.
 struct GoldenFile {
@@ -27,8 +28,7 @@ struct GoldenFile {
     private let payload: Data
 
     /// The folder of golden files and the scripts that write them.
-    static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Golden")
+    static let folder = goldenFolder
 
     /// Reads a committed file; an absent or foreign one is a failure.
     init(named name: String) throws {

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Tensor
+import TestSupport
 import Testing
 
 /// diffusers' schedulers, stepped in double precision by Tests/Golden/schedulers.py.

@@ -1,5 +1,6 @@
 import Diffusion
 import Tensor
+import TestSupport
 
 /// How far one pass of a network is from PyTorch in float64, in units of what is allowed.
 ///

@@ -1,5 +1,6 @@
 import Diffusion
 import Tensor
+import TestSupport
 import Testing
 
 @Suite struct SamplerTests {

@@ -1,5 +1,6 @@
 import Diffusion
 import Tensor
+import TestSupport
 
 /// The networks of Tests/Golden/unet.py.
 enum UNetCase: String, CaseIterable, Sendable {

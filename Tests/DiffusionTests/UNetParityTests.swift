@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Tensor
+import TestSupport
 import Testing
 
 @Suite(.serialized) struct UNetParityTests {

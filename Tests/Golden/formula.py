@@ -1,7 +1,7 @@
 """The numbers that the golden scripts and the Swift tests share, and the files that carry results between them.
 
 Nothing here is random or comes from a framework: every value is an integer hash of (name, index), so that neither
-weights nor inputs need be committed. Tests/DiffusionTests/Formula.swift is the same in Swift.
+weights nor inputs need be committed. Tests/TestSupport/Formula.swift is the same in Swift.
 """
 import json
 import struct

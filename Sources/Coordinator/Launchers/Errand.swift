@@ -9,13 +9,16 @@ struct Errand {
     let invocation: MPIRun.Invocation
     /// The signals that end it.
     let signals: any StopSignals
+    /// Whether the first signal asks the ranks to stop in their own time, with code 75, and only a second one ends them.
+    var stopsGently = false
     /// Takes other lines of the ranks' standard output.
     var say: (String) -> Void = { _ in }
 
     /// Starts the ranks and waits for their end.
     ///
     /// - Returns: Rank 0's line of JSON, if it wrote one.
-    /// - Throws: `DiptychFailure` that says what failed; with code 130 when a signal ended it.
+    /// - Throws: `DiptychFailure` that says what failed; with code 75 when the ranks stopped as they were asked to, 130
+    ///   when a signal ended them.
     func run() throws -> String? {
         try Leftovers.prepare(invocation.scratch)
         defer { Leftovers.sweep(invocation.scratch) }
@@ -23,13 +26,20 @@ struct Errand {
         var report: String?
         var tail: [String] = []
         var endedAt: Double?
+        var isStopping = false
         while true {
             child.wait(milliseconds: 100)
             for line in child.output.lines() {
                 if line.hasPrefix("{") { report = line } else { say(line) }
             }
             tail = (tail + child.error.lines()).suffix(200)
-            if let signal = signals.take().first {
+            for signal in signals.take() {
+                if stopsGently && !isStopping {
+                    isStopping = true
+                    say("stopping; once more to end at once")
+                    child.send(SIGUSR1)
+                    continue
+                }
                 child.send(SIGTERM)
                 let deadline = Date().timeIntervalSince1970 + 3
                 while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
@@ -41,6 +51,9 @@ struct Errand {
                 endedAt = endedAt ?? now
                 if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { break }
             }
+        }
+        if isStopping && child.end == .exited(ExitCode.stopped.rawValue) {
+            throw DiptychFailure(.stopped, "stopped; the same command goes on from here")
         }
         guard child.end == .exited(0) else {
             throw MPIRunReport.failure(lines: tail, end: child.end ?? .signaled(SIGKILL))

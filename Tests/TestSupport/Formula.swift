@@ -1,15 +1,19 @@
-import Diffusion
+import Foundation
 import Tensor
 
+/// The folder of golden files and the scripts that write them.
+public let goldenFolder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appending(path: "Golden")
+
 /// The numbers that Tests/Golden/formula.py computes too: integer hashes of (name, index).
-enum Formula {
+public enum Formula {
     /// FNV-1a, 64 bits, of the UTF-8 bytes of a name.
-    static func hash(_ name: String) -> UInt64 {
+    public static func hash(_ name: String) -> UInt64 {
         name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
     /// Word `index` of a name: splitmix64's output function.
-    static func word(_ hash: UInt64, _ index: Int) -> UInt64 {
+    public static func word(_ hash: UInt64, _ index: Int) -> UInt64 {
         var z = hash &+ UInt64(index + 1) &* 0x9E37_79B9_7F4A_7C15
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
@@ -17,25 +21,25 @@ enum Formula {
     }
 
     /// Values in [-1, 1), multiples of 2^-23.
-    static func uniform(_ name: String, _ count: Int) -> [Double] {
+    public static func uniform(_ name: String, _ count: Int) -> [Double] {
         let hash = hash(name)
         return (0..<count).map { Double(word(hash, $0) >> 40) * 0x1p-23 - 1 }
     }
 
     /// Integers in 0..<bound.
-    static func integers(_ name: String, _ count: Int, below bound: Int) -> [Int] {
+    public static func integers(_ name: String, _ count: Int, below bound: Int) -> [Int] {
         let hash = hash(name)
         return (0..<count).map { Int(((word(hash, $0) >> 40) * UInt64(bound)) >> 24) }
     }
 
     /// Images with an RMS of 1.
-    static func images(_ name: String, shape: [Int]) -> Tensor {
+    public static func images(_ name: String, shape: [Int]) -> Tensor {
         let scale = 3.0.squareRoot()
         return Tensor(uniform(name, shape.reduce(1, *)).map { Float(scale * $0) }, shape: shape)
     }
 
     /// The weights of a parameter, scaled by its kind and fan-in so that every block's output has an RMS of 0.5 to 2.
-    static func weight(_ name: String, shape: [Int]) -> [Float] {
+    public static func weight(_ name: String, shape: [Int]) -> [Float] {
         let (offset, scale) = offsetAndScale(name, shape: shape)
         let (floatOffset, floatScale) = (Float(offset), Float(scale))
         let hash = hash(name)
@@ -60,10 +64,10 @@ enum Formula {
     }
 
     /// Buckets of a sketch.
-    static let buckets = 256
+    public static let buckets = 256
 
     /// The count sketch of a tensor, or the tensor itself if it has no more elements than buckets.
-    static func sketch(_ name: String, _ values: [Float]) -> [Double] {
+    public static func sketch(_ name: String, _ values: [Float]) -> [Double] {
         if values.count <= buckets { return values.map(Double.init) }
         let hash = hash("sketch " + name)
         var sums = [Double](repeating: 0, count: buckets)

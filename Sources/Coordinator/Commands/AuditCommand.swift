@@ -1,0 +1,162 @@
+import ArgumentParser
+import Foundation
+import Jobs
+import Privacy
+
+/// `diptych audit`: attacks what runs release, and says how well that went.
+struct AuditCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract: "Attacks what runs release with the published membership attacks, and reports how well that goes.",
+        discussion: """
+            Members are images that the run trained on, held-out images come from the same source and nothing has seen \
+            them. Hyper-parameters are chosen on one half of them, figures are of the other. What was measured stays in \
+            RUN/audit: an audit that was ended goes on where it stood, to the same report on any number of ranks. \
+            docs/audit.md tells what each attack is and how to read the figures.
+            """)
+
+    @Argument(help: ArgumentHelp("The runs' directories.", valueName: "run"), completion: .directory)
+    var paths: [String] = []
+
+    @Flag(help: "Lists the attacks, with what each must reach and what it costs, and ends.")
+    var list = false
+
+    @Option(help: "Names of attacks with commas between them; all by default.")
+    var attacks: String?
+
+    @Option(help: "Network evaluations for each run (200000) or minutes (10m); strongest attacks first.")
+    var budget = AuditBudget.unlimited
+
+    @Option(help: "The most members, and held-out images, to attack; as many as there are by default.")
+    var images: Int?
+
+    @Option(help: "Images that a release makes for the nearest-image attack.")
+    var samples = 1024
+
+    @Option(help: "Which weights are attacked: ema or raw.")
+    var weights = WeightKind.ema
+
+    @Option(help: "Where the report goes; RUN/audit by default, or audit for several runs.", completion: .directory)
+    var out: String?
+
+    @Option(help: "MPI ranks; the machine's cores by default.")
+    var ranks: Int?
+
+    @Flag(help: "Prints one line of JSON.")
+    var json = false
+
+    func validate() throws {
+        guard list || !paths.isEmpty else { throw ValidationError("name at least one run, or give --list") }
+        for (name, value) in [("images", images), ("samples", samples), ("ranks", ranks)] {
+            guard let value, !(1...1_000_000).contains(value) else { continue }
+            throw ValidationError("--\(name) must be in 1...1000000, found \(value)")
+        }
+    }
+
+    func run() throws {
+        let console = Console(json: json)
+        if list {
+            AuditText.list.forEach(console.say)
+            console.report(AuditText.jsonList)
+            return
+        }
+        let signals = ProcessSignals()
+        let machine = Machine.current()
+        let launcher = try MPIRun(machine: machine)
+        // All runs are looked at before the first is audited for minutes.
+        let directories = paths.map { RunDirectory($0) }
+        for directory in directories { try check(directory) }
+        var reports: [AuditReport] = []
+        for directory in directories {
+            console.say("auditing \(printable(directory.path))")
+            let invocation = launcher.invocation(
+                ranks: ranks ?? machine.cores, arguments: arguments(directory),
+                label: "audit \(getpid()) \(directory.path)")
+            _ = try Errand(invocation: invocation, signals: signals, stopsGently: true) {
+                console.say("  " + printable($0))
+            }.run()
+            reports.append(try AuditCommand.read(directory.auditReport))
+        }
+        let report = AuditReport.joined(AuditCommand.told(apart: reports, directories))
+        let folder = out.map(absolutePath) ?? (directories.count == 1 ? directories[0].audit : absolutePath("audit"))
+        try AuditPublication.publish(report, to: folder)
+        AuditText.table(report).forEach(console.say)
+        console.say("report: \(printable(folder))/report.json")
+        console.report(AuditText.json(report, folder: folder))
+    }
+
+    /// Throws unless a run has what is audited.
+    private func check(_ directory: RunDirectory) throws {
+        let job = try directory.readJob()
+        let audited = job.defence == .dualMD ? job.taughtModels : [job.student ?? job.taughtModels[0]]
+        for model in audited where directory.checkpointSteps(of: model.name).isEmpty {
+            throw DiptychFailure(
+                .badData, "\(printable(directory.path)) has no checkpoint of \(model.name) to audit yet")
+        }
+        guard job.data.heldOut > 0 else {
+            throw DiptychFailure(
+                .usage, "\(printable(directory.path)) holds no images out: an audit needs a run with data.held_out")
+        }
+    }
+
+    /// Runs of one name are called by their directories.
+    private static func told(apart reports: [AuditReport], _ directories: [RunDirectory]) -> [AuditReport] {
+        let names = reports.map { $0.releases[0].name }
+        guard Set(names).count < names.count else { return reports }
+        return zip(reports, directories).map { report, directory in
+            var report = report
+            let folder = (directory.path as NSString).lastPathComponent
+            let name = report.releases[0].name
+            for index in report.releases.indices {
+                report.releases[index].name = folder + report.releases[index].name.dropFirst(name.count)
+            }
+            return report
+        }
+    }
+
+    private func arguments(_ directory: RunDirectory) -> [String] {
+        var arguments = [
+            "audit", "--run", directory.path, "--budget", "\(budget)", "--samples", "\(samples)", "--weights",
+            weights.rawValue,
+        ]
+        if let attacks { arguments += ["--attacks", attacks] }
+        if let images { arguments += ["--images", "\(images)"] }
+        return arguments
+    }
+
+    private static func read(_ path: String) throws -> AuditReport {
+        do {
+            return try JSONDecoder().decode(AuditReport.self, from: FileBytes.read(path))
+        } catch {
+            throw DiptychFailure(.inputOutput, "the report of the ranks cannot be read: \(printable("\(error)"))")
+        }
+    }
+}
+
+/// Where an audit's report becomes files for people and programs.
+enum AuditPublication {
+    /// Writes what an audit found into a folder.
+    static func publish(_ report: AuditReport, to folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw DiptychFailure(
+                .inputOutput,
+                "cannot create the folder \(printable(folder)) for the report: \(printable(error.localizedDescription))"
+            )
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        do {
+            try FileBytes.replace("\(folder)/report.json", with: encoder.encode(report))
+        } catch let error as SystemCallError {
+            throw error.failure
+        }
+    }
+}
+
+extension AuditBudget: ExpressibleByArgument {
+    /// Reads the value of an option.
+    public init?(argument: String) { self.init(argument) }
+}

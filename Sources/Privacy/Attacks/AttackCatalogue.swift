@@ -1,0 +1,43 @@
+import Datasets
+import Diffusion
+
+/// All attacks, strongest first as published.
+public enum AttackCatalogue {
+    /// The attacks on a release.
+    ///
+    /// - Parameters:
+    ///   - schedule: The release's forward process: timesteps follow its noise levels.
+    ///   - samples: Images that the release has made; without them there is no `gan-leaks`.
+    ///   - tensors: Number of parameter tensors of the network, if its weights are known; else there is no `gsa`.
+    ///   - neighbours: The attack that knows the split, where there is one.
+    package static func attacks(
+        schedule: NoiseSchedule, samples: ImageSet?, tensors: Int?, neighbours: NeighbourLean? = nil
+    ) -> [any MembershipAttack] {
+        let secmi = SecMI(schedule)
+        let pia = PIA(schedule)
+        let pian = PIAN(schedule)
+        let loss = LossThreshold(schedule)
+        var attacks: [any MembershipAttack] = [
+            DIME(schedule), SecMINetworks(schedule), secmi, LowPass(secmi), QuantileRegression(schedule),
+            NoiseAggregation(schedule), SimAMonteCarlo(schedule),
+            ReDiffuse(schedule), SimA(schedule), pia, LowPass(pia), pian, LowPass(pian), loss, LowPass(loss),
+            AverageLoss(schedule), LikelihoodBound(schedule),
+        ]
+        if let tensors {
+            attacks += [
+                GradientNorms(.loss, schedule, tensors: tensors), GradientNorms(.gradients, schedule, tensors: tensors),
+            ]
+        }
+        if let neighbours { attacks.append(neighbours) }
+        if let samples { attacks.append(GANLeaks(samples: samples)) }
+        return attacks
+    }
+
+    /// Every attack, for lists: as on the linear schedule of 1,000 timesteps.
+    public static var all: [any MembershipAttack] {
+        attacks(
+            schedule: NoiseSchedule(.linear),
+            samples: ImageSet(count: 0, channels: 1, height: 1, width: 1, pixels: []), tensors: 1,
+            neighbours: NeighbourLean(NoiseSchedule(.linear)))
+    }
+}

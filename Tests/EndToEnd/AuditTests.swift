@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// `diptych audit` on a finished run.
+    @Suite(.serialized)
+    struct AuditTests {
+        private func arguments(_ job: TinyJob, ranks: Int, _ attacks: String = "dime,secmi,sima-mc,pia") -> [String] {
+            [
+                "audit", job.run.path, "--attacks", attacks, "--images", "32", "--samples", "8", "--ranks", "\(ranks)",
+                "--json",
+            ]
+        }
+
+        private func kept(_ job: TinyJob) -> [String] {
+            (try? FileManager.default.contentsOfDirectory(atPath: "\(job.run.path)/audit/scores")) ?? []
+        }
+
+        @Test func `audit prints one line of JSON with every attack`() throws {
+            let job = try TinyJob(copying: Runs.finished().job)
+            let before = job.run.treasures
+            let end = try run(.diptych, arguments(job, ranks: 2, "sima,gan-leaks"), in: job.folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            #expect(end.output.split(separator: "\n").count == 1)
+            let releases = try #require(end.json["releases"] as? [[String: Any]])
+            #expect(releases.count == 1)
+            #expect(releases[0]["name"] as? String == "tiny")
+            #expect(releases[0].keys.contains("quality"))
+            let attacks = try #require(releases[0]["attacks"] as? [[String: Any]])
+            #expect(attacks.compactMap { $0["name"] as? String } == ["sima", "gan-leaks"])
+            for attack in attacks {
+                let promised: Set = [
+                    "name", "access", "evaluations_per_image", "auc", "auc_interval", "asr", "tpr_at_1_fpr",
+                    "tpr_at_0_1_fpr", "members", "held_out",
+                ]
+                #expect(promised.isSubset(of: attack.keys))
+                #expect(attack["members"] as? Int == 16)
+                #expect((0...1).contains(try #require(attack["auc"] as? Double)))
+            }
+            #expect(job.run.bytes("audit/report.json") != nil)
+            #expect(job.run.treasures == before, "the run itself is untouched")
+        }
+
+        @Test func `an audit that was killed or stopped goes on to the same report`() throws {
+            let whole = try TinyJob(copying: Runs.finished().job)
+            let end = try run(.diptych, arguments(whole, ranks: 1), in: whole.folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            let expected = try #require(whole.run.bytes("audit/report.json"))
+
+            let job = try TinyJob(copying: Runs.finished().job)
+            let killed = try ProgramRun(.diptych, arguments(job, ranks: 2), in: job.folder)
+            try killed.wait(until: "something is measured") { !kept(job).isEmpty }
+            killed.killEverything()
+            #expect(job.run.bytes("audit/report.json") == nil)
+
+            let stopped = try ProgramRun(.diptych, arguments(job, ranks: 2), in: job.folder)
+            let count = kept(job).count
+            try stopped.wait(until: "the ranks are there") { stopped.ranks.count == 2 }
+            try stopped.wait(until: "more is measured") { kept(job).count > count || !stopped.isRunning }
+            let ranks = stopped.ranks
+            for rank in ranks { rank.send(SIGSTOP) }
+            stopped.send(SIGINT)
+            try stopped.wait(until: "the ranks are asked to stop") { ranks.allSatisfy { $0.hasPending(SIGUSR1) } }
+            for rank in ranks { rank.send(SIGCONT) }
+            #expect(try stopped.end().code == Exit.stopped)
+            #expect(job.run.bytes("audit/report.json") == nil)
+
+            let resumed = try run(.diptych, arguments(job, ranks: 2), in: job.folder)
+            #expect(resumed.code == Exit.done, "\(resumed.error)")
+            #expect(job.run.bytes("audit/report.json") == expected)
+        }
+
+        @Test func `audit says what it cannot do`() throws {
+            let job = try Runs.finished().job
+            let unknown = try run(.diptych, ["audit", job.run.path, "--attacks", "pja"], in: job.folder)
+            #expect(unknown.code == Exit.usage)
+            #expect(unknown.error.contains("pja") && unknown.error.contains("pia"))
+            let missing = try run(.diptych, ["audit", job.folder.file("nothing")], in: job.folder)
+            #expect(missing.code == Exit.inputOutput)
+            let list = try run(.diptych, ["audit", "--list", "--json"], in: job.folder)
+            #expect(list.code == Exit.done)
+            let attacks = try #require(list.json["attacks"] as? [[String: Any]])
+            #expect(attacks.contains { $0["name"] as? String == "dime" && $0["evaluations_per_image"] as? Int == 63 })
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Communication
+import Foundation
+import Jobs
+import Privacy
+import Synchronization
+import Testing
+import Worker
+
+/// Audits of small runs on threads.
+@Suite struct AuditTests {
+    private static let request = AuditRequest(
+        attacks: ["aggregation", "secmi", "sima", "pia", "gan-leaks"], imagesPerSide: 24, samples: 4)
+
+    private func job(_ workshop: Workshop, _ defence: Defence) -> Job {
+        workshop.job {
+            $0.defence = defence
+            $0.data.members = 36
+            $0.data.heldOut = 28
+            $0.model.dropout = 0
+            $0.model.attention = [false, false]
+            $0.model.channels = [16, 16]
+            $0.diffusion.timesteps = 40
+            for options in [\Job.teach, \Job.distill] {
+                $0[keyPath: options].steps = 2
+                $0[keyPath: options].decaySteps = 1
+            }
+        }
+    }
+
+    private func train(_ directory: RunDirectory) throws {
+        _ = try onRanks(2) { world in
+            try TrainingRun(session: Session(world: world, directory: directory)).walk().exit
+        }
+    }
+
+    private func audit(_ directory: RunDirectory, ranks: Int, _ request: AuditRequest = request) throws -> Data {
+        let ends = try onRanks(ranks) { world in
+            try Session(world: world, directory: directory, purpose: .reading).audit(request)
+        }
+        #expect(ends == Array(repeating: .reported, count: ranks))
+        return try Data(contentsOf: URL(fileURLWithPath: directory.auditReport))
+    }
+
+    private func forget(_ directory: RunDirectory) throws {
+        try FileManager.default.removeItem(atPath: directory.audit)
+    }
+
+    /// Every attack, on one and on three ranks, which share out two batches.
+    @Test(arguments: [Defence.undefended, .distillMD])
+    func theReportIsTheSameOnEveryNumberOfRanks(defence: Defence) throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, defence))
+        try train(directory)
+        let everything = AuditRequest(imagesPerSide: 12, samples: 4)
+        let first = try audit(directory, ranks: 1, everything)
+        try forget(directory)
+        #expect(try audit(directory, ranks: 3, everything) == first)
+        let report = try JSONDecoder().decode(AuditReport.self, from: first)
+        #expect(report.releases.map(\.name) == ["workshop"])
+        let names = Set(report.releases[0].attacks.map(\.name))
+        let expected = Set(AttackCatalogue.all.map(\.name)).subtracting(defence == .distillMD ? [] : ["neighbours"])
+        #expect(names == expected)
+        #expect(report.releases[0].attacks.allSatisfy { $0.members == 6 && $0.heldOut == 6 })
+    }
+
+    @Test func aDualRunIsAttackedThroughItsSamplerAndByWhoHoldsItsModels() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .dualMD))
+        try train(directory)
+        let request = AuditRequest(attacks: ["pia", "rediffuse", "gan-leaks"], imagesPerSide: 24, samples: 4)
+        let report = try JSONDecoder().decode(AuditReport.self, from: audit(directory, ranks: 2, request))
+        #expect(
+            report.releases.map(\.name) == [
+                "workshop", "workshop teacher-0, own part", "workshop teacher-0, other parts",
+                "workshop teacher-1, own part", "workshop teacher-1, other parts",
+            ])
+        let attacks = report.releases[0].attacks
+        #expect(attacks.map(\.name) == ["rediffuse", "pia-mix", "gan-leaks", "rediffuse-joined", "pia-joined"])
+        #expect(attacks.first { $0.name == "rediffuse" }?.access == .sampling)
+        #expect(attacks.first { $0.name == "pia-joined" }?.access == .predictions)
+        #expect(attacks.first { $0.name == "pia-joined" }?.evaluationsPerImage == 4)
+    }
+
+    @Test func anAuditThatWasStoppedOrDamagedGoesOnToTheSameReport() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        try train(directory)
+        let whole = try audit(directory, ranks: 1)
+        try forget(directory)
+        let asked = Counter()
+        let ends = try onRanks(2) { world in
+            try Session(
+                world: world, directory: directory, purpose: .reading,
+                isStopRequested: { asked.next() > 4 }
+            ).audit(AuditTests.request)
+        }
+        #expect(ends == [.stopped, .stopped])
+        #expect(!FileManager.default.fileExists(atPath: directory.auditReport))
+        let scores = directory.audit + "/scores"
+        let kept = try FileManager.default.contentsOfDirectory(atPath: scores).sorted()
+        #expect(!kept.isEmpty)
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(scores)/\(kept[0])"))
+        bytes[bytes.count / 3] ^= 4
+        try bytes.write(to: URL(fileURLWithPath: "\(scores)/\(kept[0])"))
+        #expect(try audit(directory, ranks: 2) == whole)
+    }
+
+    @Test func aBudgetOfEvaluationsLeavesOutWhatItDoesNotReach() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        try train(directory)
+        let request = AuditRequest(
+            attacks: ["dime", "pia", "sima"], imagesPerSide: 24, budget: .evaluations(48 * 20), samples: 8)
+        let report = try JSONDecoder().decode(AuditReport.self, from: audit(directory, ranks: 1, request))
+        #expect(!report.releases[0].attacks.contains { $0.name == "dime" })
+        #expect(report.releases[0].attacks.contains { $0.name == "pia" })
+        #expect(report.protocolNotes.contains { $0.contains("dime") })
+    }
+
+    @Test func whatThereIsNotIsAnError() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        #expect(throws: DiptychFailure.self) {
+            _ = try onRanks(1) { world in
+                try Session(world: world, directory: directory, purpose: .reading).audit(AuditTests.request)
+            }
+        }
+        try train(directory)
+        let error = errorThrown {
+            _ = try onRanks(1) { world in
+                try Session(world: world, directory: directory, purpose: .reading)
+                    .audit(AuditRequest(attacks: ["pja"]))
+            }
+        }
+        #expect((error as? DiptychFailure)?.code == .usage)
+        #expect("\(try #require(error))".contains("pja"))
+    }
+}
+
+/// Counts over all threads.
+private final class Counter: Sendable {
+    private let count = Atomic(0)
+    func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+}
