@@ -29,5 +29,6 @@ lives() {
     local process name
     process=$(cat "$1" 2>/dev/null) || return 1
     name=$(cat "/proc/$process/comm" 2>/dev/null) || return 1
-    [ "$name" = "$2" ]
+    # One that has ended is listed until its parent has asked for its code.
+    [ "$name" = "$2" ] && ! grep -q '^State:.Z' "/proc/$process/status" 2>/dev/null
 }
