@@ -14,6 +14,8 @@ package final class ModelArchive {
     private let group: any Communicator
     private let writer: CheckpointWriter?
     private let entries: [Checkpoint.Entry]
+    /// How long the checkpoints that are being written have taken so far, by step.
+    private var clocks: [Int: Stopwatch] = [:]
 
     /// The archive of a model in training.
     package init(session: Session, model: TrainedModel, trainer: Trainer) {
@@ -88,6 +90,7 @@ package final class ModelArchive {
         // At most one copy of the state waits to be written.
         session.tolerate("checkpoint of \(model.name)") { try writer?.finish() }
         noteSaved()
+        clocks[step] = Stopwatch()
         let optimizer = trainer.optimizer
         let whole = group.rank == 0 ? FloatBuffer(count: shards.count) : nil
         let average = try gather(optimizer.movingAverage, in: whole)
@@ -128,6 +131,7 @@ package final class ModelArchive {
                 [
                     "model": .string(manifest.model), "step": .integer(manifest.step), "bytes": .integer(manifest.size),
                     "sha256": .string(manifest.sha256),
+                    "seconds": .number(clocks.removeValue(forKey: manifest.step)?.seconds ?? 0),
                 ])
         }
     }

@@ -6,9 +6,11 @@ import Jobs
 /// Rank 0 may end it with one line of JSON on its standard output.
 struct Errand {
     /// How the ranks are started.
-    let invocation: MPIRun.Invocation
+    let invocation: Invocation
     /// The signals that end it.
     let signals: any StopSignals
+    /// Seconds after which it is ended; nil for no limit.
+    var patience: Double?
     /// Takes other lines of the ranks' standard output.
     var say: (String) -> Void = { _ in }
 
@@ -23,7 +25,12 @@ struct Errand {
         var report: String?
         var tail: [String] = []
         var endedAt: Double?
+        let begun = Date().timeIntervalSince1970
         while true {
+            if let patience, Date().timeIntervalSince1970 - begun > patience {
+                child.killSession()
+                throw DiptychFailure(.rankLost, "the ranks gave no answer within \(Int(patience)) s")
+            }
             child.wait(milliseconds: 100)
             for line in child.output.lines() {
                 if line.hasPrefix("{") { report = line } else { say(line) }
