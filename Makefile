@@ -14,11 +14,12 @@ PROGRAMS := .build/release
 BUILD := swift build -c release --static-swift-stdlib
 PYTHON := .build-python/bin/python
 
-.PHONY: help run test build install lint format bench deps test-deps parity clean
+.PHONY: help run test test-cluster build install lint format bench deps test-deps parity clean
 
 help:
 	@echo "make run      build, then train two teachers and a student on Fashion-MNIST (JOB=, RANKS=)"
 	@echo "make test     lint, build, and run every test"
+	@echo "make test-cluster   run jobs on a real SLURM cluster of three nodes, made on this machine (root)"
 	@echo "make build    build diptych and diptych-worker into $(PROGRAMS)"
 	@echo "make install  put both programs into PREFIX/bin (PREFIX=$(PREFIX))"
 	@echo "make bench    training and forward speed of the two reference networks (TORCH=PYTHON adds the peer)"
@@ -56,6 +57,11 @@ test: test-deps lint build $(PACKAGES)
 	scripts/test-mpi .build-tests/release/mpi-tests
 	DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
 	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests
+
+test-cluster: build
+	@scripts/install-packages $(if $(filter no,$(DEPS)),--check) cluster
+	swift build -c release --build-tests --scratch-path .build-tests
+	scripts/test-cluster
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

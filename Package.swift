@@ -119,6 +119,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests", dependencies: ["Jobs", "Checkpoints", "TestSupport"],
             path: "Tests/EndToEnd", swiftSettings: strict),
+        // Run by scripts/test-cluster on the SLURM cluster of cluster/local; elsewhere skipped.
+        .testTarget(name: "ClusterTests", path: "Tests/Cluster", swiftSettings: strict),
         // Started by scripts/test-mpi under mpirun with 1, 2, 3, 4 and 8 ranks.
         .executableTarget(
             name: "mpi-tests", dependencies: ["Communication", "CommunicationConformance"], path: "Tests/MPI",

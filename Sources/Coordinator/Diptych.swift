@@ -15,8 +15,9 @@ public struct Diptych: ParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, AuditCommand.self,
-            VerifyCommand.self, BenchCommand.self, DoctorCommand.self,
+            PlanCommand.self, RunCommand.self, SubmitCommand.self, StatusCommand.self, LogsCommand.self,
+            CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self, BenchCommand.self,
+            DoctorCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.
@@ -67,6 +68,16 @@ struct Console {
     /// Writes the line for scripts, if scripts were promised one.
     func report(_ value: JSONValue) {
         if json { Self.write(value.text + "\n", to: STDOUT_FILENO) }
+    }
+
+    /// The date and time of day, for logs that several executions write to.
+    static func timestamp() -> String {
+        var now = time(nil)
+        var parts = tm()
+        localtime_r(&now, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts)
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// Writes a line to standard error.

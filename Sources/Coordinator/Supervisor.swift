@@ -12,10 +12,16 @@ final class Supervisor {
         let job: Job
         /// Number of ranks.
         let ranks: Int
+        /// What starts them.
+        let launcher: LauncherKind
         /// How they are started.
-        let invocation: MPIRun.Invocation
-        /// The run's lock, which mpirun is to hold as well.
+        let invocation: Invocation
+        /// The run's lock, which the launcher is to hold as well.
         let lock: RunLock?
+        /// The SLURM job that this is in.
+        let allocation: SlurmAllocation?
+        /// Says when the run must stop before its time limit.
+        let timeLimit: TimeLimitWatch?
     }
 
     /// Spans of time, in seconds.
@@ -41,6 +47,9 @@ final class Supervisor {
     private var stopRequested: Int32?
     private var isStopSent = false
     private var mentioned: Set<Int> = []
+
+    /// Whether somebody, or the time limit, has asked for an end.
+    var isStopRequested: Bool { stopRequested != nil || interrupts > 0 }
 
     /// Prepares to supervise.
     init(
@@ -68,7 +77,15 @@ final class Supervisor {
         let log = WorkerLog(path: directory.workerOutput)
         let child = try ChildProcess(assignment.invocation, inherited: assignment.lock?.descriptor)
         assignment.lock?.describe(launcher: child.process)
-        events?.append(.launched, ["ranks": .integer(assignment.ranks), "launcher": .integer(Int(child.process))])
+        events?.append(
+            .launched,
+            [
+                "ranks": .integer(assignment.ranks), "launcher": .integer(Int(child.process)),
+                "launched_by": .string(assignment.launcher.rawValue),
+                "slurm_job": assignment.allocation.map { .string($0.name) } ?? .null,
+                "nodes": assignment.allocation.map { .string($0.nodeList) } ?? .null,
+                "restarts": .integer(assignment.allocation?.restarts ?? 0),
+            ])
         watch(child, log)
         progress.finish()
         return conclude(child)
@@ -121,6 +138,11 @@ final class Supervisor {
     private func look(_ child: ChildProcess, _ now: Double) {
         let beats = Heartbeat.readAll(in: assignment.directory)
         progress.update(beats, job: assignment.job)
+        if stopRequested == nil, let reason = assignment.timeLimit?.reason(now: now, beats: beats) {
+            events?.append(.signal, ["reason": .string(reason)])
+            stopRequested = SIGUSR1
+            progress.say("stopping: \(reason); every group ends its step and saves")
+        }
         // Before MPI is up in a rank, the signal that asks it to save would end it.
         let isReady = beats.count == assignment.ranks || now - started > patience.start
         if stopRequested != nil, !isStopSent, isReady, !child.hasEnded() {
@@ -158,7 +180,8 @@ final class Supervisor {
                 message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")
         }
         if let outcome = Outcome.read(from: directory) { return outcome }
-        let failure = MPIRunReport.failure(lines: tail, end: child.end ?? .signaled(SIGKILL))
+        let failure = MPIRunReport.failure(
+            lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher)
         events?.append(.failed, ["exit": .integer(Int(failure.code.rawValue)), "message": .string(failure.message)])
         return Outcome(exit: failure.code, message: failure.message)
     }

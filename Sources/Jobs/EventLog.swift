@@ -32,6 +32,8 @@ public final class EventLog {
         case failed
         /// A rank gave no sign of life for long.
         case silent
+        /// SLURM was asked to queue the run again.
+        case requeued
         /// What a killed run left behind was removed.
         case swept
         /// The run is done.

@@ -16,6 +16,8 @@ public struct Heartbeat: Codable, Hashable, Sendable {
     public var loss: Double?
     /// Images per second of the whole group, over the newest steps.
     public var imagesPerSecond: Double
+    /// Seconds that this rank computes for one lane, over the newest steps; nil before the first.
+    public var laneSeconds: Double?
     /// Unix time in seconds; set by `write`.
     public var time: Double
     /// The process.
@@ -26,7 +28,7 @@ public struct Heartbeat: Codable, Hashable, Sendable {
     /// Makes a heartbeat of this process, now.
     public init(
         rank: Int, phase: Phase, model: String, step: Int, totalSteps: Int, loss: Double? = nil,
-        imagesPerSecond: Double
+        imagesPerSecond: Double, laneSeconds: Double? = nil
     ) {
         self.rank = rank
         self.phase = phase
@@ -35,6 +37,7 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         self.totalSteps = totalSteps
         self.loss = loss
         self.imagesPerSecond = imagesPerSecond
+        self.laneSeconds = laneSeconds
         time = Date().timeIntervalSince1970
         process = getpid()
         host = ProcessInfo.processInfo.hostName
@@ -44,6 +47,7 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         case rank, phase, model, step, loss, time, process, host
         case totalSteps = "total_steps"
         case imagesPerSecond = "images_per_second"
+        case laneSeconds = "lane_seconds"
     }
 
     /// Size of a heartbeat file, in bytes; one write fills it.
@@ -75,6 +79,16 @@ public struct Heartbeat: Codable, Hashable, Sendable {
             else { return nil }
             return try? JSONDecoder().decode(Heartbeat.self, from: bytes)
         }.sorted { $0.rank < $1.rank }
+    }
+
+    /// The ranks that hold up their group: their lanes take half as long again as the group's median.
+    public static func stragglers(among beats: [Heartbeat]) -> [Heartbeat] {
+        beats.filter { beat in
+            let peers = beats.filter { $0.phase == beat.phase && $0.model == beat.model }.compactMap(\.laneSeconds)
+                .sorted()
+            guard let own = beat.laneSeconds, peers.count > 1 else { return false }
+            return own > 1.5 * peers[(peers.count - 1) / 2]
+        }
     }
 
     /// Removes all heartbeats; to be called before ranks start.

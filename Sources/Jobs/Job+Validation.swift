@@ -5,6 +5,7 @@ extension Job {
     /// What single values cannot show: keys that contradict each other, each with the key to blame.
     func contradictions() -> [(key: String, text: String)] {
         dataContradictions() + modelContradictions() + trainingContradictions() + samplingContradictions()
+            + clusterContradictions()
     }
 
     private func dataContradictions() -> [(key: String, text: String)] {
@@ -110,9 +111,6 @@ extension Job {
                     "needs a network that also learns without labels, `model.class_dropout` above 0; found "
                         + "\(canonical(sample.guidanceScale))"
                 ))
-        }
-        if let ranks = cluster.ranks, ranks > rankLimit {
-            faults.append(("cluster.ranks", Placement.tooMany(ranks, for: self)))
         }
         return faults
     }

@@ -227,13 +227,4 @@ extension Job {
         /// Makes a section of defaults.
         public init() {}
     }
-
-    /// The section `cluster`.
-    public struct ClusterOptions: Hashable, Sendable {
-        /// MPI ranks; nil for the smaller of cores and lanes.
-        public var ranks: Int?
-
-        /// Makes a section of defaults.
-        public init() {}
-    }
 }

@@ -38,7 +38,7 @@ public enum JobSchema {
     }
 
     /// Every key, in the order of the resolved text.
-    public static let keys: [Key] = general + data + model + diffusion + teach + distill + others
+    public static let keys: [Key] = general + data + model + diffusion + teach + distill + others + cluster
 
     /// Every section that may be written, by its path.
     static let sections: [String] = {
@@ -233,8 +233,5 @@ public enum JobSchema {
             meaning: "classifier-free guidance: 1 for none, more for images that show their class more clearly, at two "
                 + "network evaluations a step; needs `model.class_dropout`"),
         key("sample.batch", \.sample.batch, .integer(1...65_536), meaning: "images denoised together"),
-        key(
-            "cluster.ranks", \.cluster.ranks, .optional(.integer(1...65_536)), .free,
-            meaning: "MPI ranks; null for the smaller of cores and lanes"),
     ]
 }

@@ -47,6 +47,13 @@ public struct RunDirectory: Hashable, Sendable {
     /// Held by whoever runs or prepares the run.
     public var lock: String { path + "/lock" }
 
+    /// The number of the execution that may write here; a former one whose ranks were cut off must not.
+    public var execution: String { path + "/execution" }
+    /// The script that was given to SLURM.
+    public var submissionScript: String { path + "/submit.sbatch" }
+    /// What SLURM was given, and what it said.
+    public var submission: String { path + "/submission.json" }
+
     /// Whether a job was ever prepared here.
     public var isPrepared: Bool { access(job, F_OK) == 0 }
 

@@ -12,7 +12,8 @@ public final class RunLock: Sendable {
     ///
     /// - Parameters:
     ///   - directory: The run's directory, which must exist.
-    ///   - patience: Seconds to wait for ranks whose supervisor is gone from this machine: they are saving and will stop.
+    ///   - patience: Seconds to wait for a holder that is about to let go: ranks that save because their supervisor is
+    ///     gone from this machine, a former execution of the same SLURM job, a command that is submitting the run.
     ///   - waiting: Called once, with the holder's description, when there is something to wait for.
     /// - Throws: `DiptychFailure` with code 74 that names the holder.
     public init(_ directory: RunDirectory, patience: Double = 0, waiting: (String) -> Void = { _ in }) throws {
@@ -29,7 +30,7 @@ public final class RunLock: Sendable {
                 close(descriptor)
                 throw failure
             }
-            guard Self.isOrphaned(holder), Date().timeIntervalSince1970 < deadline else {
+            guard Self.isPassing(holder), Date().timeIntervalSince1970 < deadline else {
                 close(descriptor)
                 throw DiptychFailure(
                     .inputOutput,
@@ -47,13 +48,32 @@ public final class RunLock: Sendable {
 
     /// Writes into the lock's file who holds it.
     ///
-    /// - Parameter launcher: The process that runs the ranks, once there is one.
-    public func describe(launcher: Int32? = nil) {
+    /// - Parameters:
+    ///   - launcher: The process that runs the ranks, once there is one.
+    ///   - isSubmitting: Whether the holder only submits the run to SLURM.
+    public func describe(launcher: Int32? = nil, isSubmitting: Bool = false) {
         var text = "host \(ProcessInfo.processInfo.hostName) process \(getpid())"
         if let launcher { text += " launcher \(launcher)" }
+        if let job = Self.slurmJob { text += " slurm \(job)" }
+        if isSubmitting { text += " submitting" }
         let bytes = Data((text + "\n").utf8)
         guard ftruncate(descriptor, 0) == 0 else { return }
         _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+    }
+
+    /// The SLURM job that this process belongs to.
+    private static var slurmJob: String? {
+        ProcessInfo.processInfo.environment["SLURM_JOB_ID"].flatMap { Int($0) }.map { "\($0)" }
+    }
+
+    /// Whether a holder will let go by itself before long.
+    private static func isPassing(_ holder: String) -> Bool {
+        let words = holder.split(separator: " ").map(String.init)
+        if words.last == "submitting" { return true }
+        if let job = slurmJob, let place = words.firstIndex(of: "slurm"), words.dropFirst(place + 1).first == job {
+            return !words.contains("\(getpid())")
+        }
+        return isOrphaned(holder)
     }
 
     /// Whether the process that took the lock is gone from this machine, so that only its ranks hold it.

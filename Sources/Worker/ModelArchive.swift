@@ -14,6 +14,8 @@ package final class ModelArchive {
     private let group: any Communicator
     private let writer: CheckpointWriter?
     private let entries: [Checkpoint.Entry]
+    /// How long the checkpoints that are being written have taken so far, by step.
+    private var clocks: [Int: Stopwatch] = [:]
 
     /// The archive of a model in training.
     package init(session: Session, model: TrainedModel, trainer: Trainer) {
@@ -87,6 +89,7 @@ package final class ModelArchive {
     package func save(step: Int) throws {
         // At most one copy of the state waits to be written.
         settle()
+        clocks[step] = Stopwatch()
         let staged = writer?.stage(
             model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, entries: entries)
         try trainer.stage(into: staged)
@@ -103,6 +106,7 @@ package final class ModelArchive {
                 [
                     "model": .string(manifest.model), "step": .integer(manifest.step), "bytes": .integer(manifest.size),
                     "sha256": .string(manifest.sha256),
+                    "seconds": .number(clocks.removeValue(forKey: manifest.step)?.seconds ?? 0),
                 ])
         }
     }

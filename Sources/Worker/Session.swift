@@ -31,6 +31,7 @@ package final class Session {
     let isStopRequested: () -> Bool
     private let events: EventLog?
     private let purpose: Purpose
+    private let execution: Execution?
 
     /// Opens a prepared run on all ranks. Collective.
     ///
@@ -40,16 +41,18 @@ package final class Session {
     ///   - world: All ranks.
     ///   - directory: The run.
     ///   - purpose: What it is opened for.
+    ///   - execution: The execution that the ranks belong to, if somebody counts them.
     ///   - isStopRequested: Whether somebody asked this rank to stop; asked once a step.
     /// - Throws: `DiptychFailure`, or an error of the modules below, on the first rank that has it, and `peerFailed` on
     ///   the others.
     package init(
         world: any Communicator, directory: RunDirectory, purpose: Purpose = .training,
-        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
+        execution: Execution? = nil, isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
     ) throws {
         self.world = world
         self.directory = directory
         self.purpose = purpose
+        self.execution = execution
         self.isStopRequested = isStopRequested
         let job = try world.together("reading the job") { try directory.readJob() }
         try world.requireAgreement(on: job.hash, named: "the job's hash")
@@ -97,6 +100,19 @@ package final class Session {
     }
 }
 
+// MARK: Executions
+
+extension Session {
+    /// Ends this rank when the run already goes on without it, as after its node was cut off.
+    ///
+    /// To be called before anything is written that the present execution also writes. No collective.
+    func requireCurrentExecution() throws {
+        guard let execution, !execution.isCurrent(in: directory) else { return }
+        throw DiptychFailure(
+            .rankLost, "a later execution of this run has begun; this one was cut off from it and ends without writing")
+    }
+}
+
 // MARK: Signs of life
 
 extension Session {
@@ -107,21 +123,23 @@ extension Session {
     }
 
     /// This rank's sign of life.
-    func beat(_ task: TrainingTask, step: Int, loss: Double?, imagesPerSecond: Double) {
+    func beat(
+        _ task: TrainingTask, step: Int, loss: Double?, imagesPerSecond: Double, laneSeconds: Double? = nil
+    ) {
         beat(
             phase: task.model.phase, model: task.model.name, step: step, total: task.options.steps, loss: loss,
-            imagesPerSecond: imagesPerSecond)
+            imagesPerSecond: imagesPerSecond, laneSeconds: laneSeconds)
     }
 
     /// This rank's sign of life.
     func beat(
         phase: Phase, model: String = "", step: Int = 0, total: Int = 0, loss: Double? = nil,
-        imagesPerSecond: Double = 0
+        imagesPerSecond: Double = 0, laneSeconds: Double? = nil
     ) {
         guard purpose == .training else { return }
         Heartbeat(
             rank: world.rank, phase: phase, model: model, step: step, totalSteps: total, loss: loss,
-            imagesPerSecond: imagesPerSecond
+            imagesPerSecond: imagesPerSecond, laneSeconds: laneSeconds
         ).write(to: directory)
     }
 

@@ -5,10 +5,15 @@ import Synchronization
 package enum StopSignal {
     private static let requested = Atomic<Bool>(false)
 
-    /// Makes SIGUSR1 set the flag. `diptych run` and mpirun pass every wish to stop on as SIGUSR1.
+    /// Makes SIGUSR1 and SIGTERM set the flag.
+    ///
+    /// `diptych run` and mpirun pass every wish to stop on as SIGUSR1. SLURM sends the ranks of a step SIGTERM, and kills
+    /// them when KillWait has passed; mpirun does so within a second.
     static func install() {
         requested.store(false, ordering: .relaxed)  // touched here, so that the handler finds it initialised
-        signal(SIGUSR1) { _ in StopSignal.requested.store(true, ordering: .relaxed) }
+        for number in [SIGUSR1, SIGTERM] {
+            signal(number) { _ in StopSignal.requested.store(true, ordering: .relaxed) }
+        }
     }
 
     /// True once the signal has arrived.

@@ -85,6 +85,9 @@ package final class Trainer {
         sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradients)
     }
 
+    /// Seconds that this rank computes for one lane, over the newest steps; shows which rank the others wait for.
+    package private(set) var laneSeconds: Double?
+
     /// The lanes that this rank computes.
     package var lanes: Range<Int> { plan.lanes[group.rank] }
 
@@ -96,7 +99,10 @@ package final class Trainer {
     package func step(
         _ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
     ) throws -> StepResult {
+        let clock = Stopwatch()
         let losses = try lanes.map { lane in try gradient(ofLane: lane, loss: laneLoss) }
+        let seconds = clock.seconds / Double(lanes.count)
+        laneSeconds = laneSeconds.map { 0.75 * $0 + 0.25 * seconds } ?? seconds
         if times != nil { try times.measure(.waiting) { try group.barrier() } }
         let result = try sums.finish { sums in
             let gradients = sums[0]

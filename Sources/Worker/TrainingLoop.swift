@@ -161,11 +161,13 @@ package final class TrainingLoop {
         archive.noteSaved()
         rate.count(images: options.batch)
         if group.rank == 0 {
+            try session.requireCurrentExecution()
             let record = StepRecord(
                 step: step, loss: result.loss, learningRate: settings.learningRate, gradientNorm: result.gradientNorm)
             session.tolerate("log") { try log?.append(record) }
         }
-        session.beat(task, step: step + 1, loss: result.loss, imagesPerSecond: rate.recent)
+        session.beat(
+            task, step: step + 1, loss: result.loss, imagesPerSecond: rate.recent, laneSeconds: trainer.laneSeconds)
         return result
     }
 

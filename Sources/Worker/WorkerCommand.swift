@@ -15,7 +15,9 @@ public struct WorkerCommand: ParsableCommand {
             without supervision or progress. Send SIGUSR1 to mpirun to save and stop.
             """,
         version: programVersion,
-        subcommands: [ByHand.self, Train.self, Sample.self, Audit.self, Benchmark.self], defaultSubcommand: ByHand.self)
+        subcommands: [
+            ByHand.self, Train.self, Sample.self, Audit.self, Benchmark.self, Examination.self,
+        ], defaultSubcommand: ByHand.self)
 
     /// For ArgumentParser, which fills in the values.
     public init() {}
@@ -63,12 +65,20 @@ public struct WorkerCommand: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Train a prepared run directory.")
 
         @Option(name: .customLong("run"), help: "The run's directory, with its job.yaml.") var directory: String
+        @Option(help: "How many ranks were started.") var ranks: Int?
+        @Option(help: "The execution they belong to.") var execution: String?
 
         func run() throws {
             let directory = RunDirectory(self.directory)
-            let code = WorkerProcess(isSupervised: true).run(directory: { directory }) { world in
-                try train(directory, on: world)
-            }
+            let execution = execution.map { Execution(name: $0) }
+            let process = WorkerProcess(isSupervised: true)
+            // A former execution must not leave its outcome to the present one.
+            let code = process.run(
+                directory: { execution?.isCurrent(in: directory) == false ? nil : directory },
+                { world in
+                    if let ranks { try checkSize(of: world, started: ranks) }
+                    return try train(directory, on: world, execution: execution)
+                })
             throw ArgumentParser.ExitCode(code)
         }
     }
@@ -148,6 +158,29 @@ public struct WorkerCommand: ParsableCommand {
         }
     }
 
+    /// Looks at the nodes; what `diptych doctor` starts.
+    struct Examination: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "probe", abstract: "Look at the nodes: speed of exchanges, clocks, shared files and locks.")
+
+        @Option(help: "How many ranks were started.") var ranks: Int
+        @Option(help: "A folder where files and locks are tried.") var folder: String?
+
+        func run() throws {
+            let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                try checkSize(of: world, started: ranks)
+                let report = try Probe(folder: folder).run(on: world)
+                try world.onRoot {
+                    let encoder = JSONEncoder()
+                    encoder.outputFormatting = .withoutEscapingSlashes
+                    print(String(decoding: try encoder.encode(report), as: UTF8.self))
+                }
+                return .done
+            }
+            throw ArgumentParser.ExitCode(code)
+        }
+    }
+
     /// Times a reference network.
     struct Benchmark: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -192,11 +225,24 @@ private final class Box<Value> {
     var value: Value?
 }
 
+/// Refuses ranks that do not know of each other: each would take itself for the only one.
+private func checkSize(of world: any Communicator, started ranks: Int) throws {
+    guard world.size != ranks else { return }
+    throw DiptychFailure(
+        .inputOutput,
+        "\(ranks) ranks were started, but MPI knows of \(world.size): the launcher and this program's MPI library do not "
+            + "belong together. Try the other launcher (--launcher mpirun or --launcher srun), and see `diptych doctor`"
+    )
+}
+
 /// Walks through the phases and writes the outcome. Collective.
-private func train(_ directory: RunDirectory, on world: any Communicator) throws -> Jobs.ExitCode {
-    let session = try Session(world: world, directory: directory)
+private func train(
+    _ directory: RunDirectory, on world: any Communicator, execution: Execution? = nil
+) throws -> Jobs.ExitCode {
+    let session = try Session(world: world, directory: directory, execution: execution)
     var outcome = try TrainingRun(session: session).walk()
     try world.onRoot {
+        try session.requireCurrentExecution()
         try session.addHashes(to: &outcome)
         session.note(outcome.exit == .done ? .finished : .stopped)
         try outcome.write(to: directory)

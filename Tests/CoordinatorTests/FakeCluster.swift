@@ -28,6 +28,14 @@ final class FakeCluster {
         case orphans
         /// Prints one line of JSON, as sampling and benchmarks do.
         case errand
+        /// Crashes the first time before any rank has come up; then as `success`.
+        case crashesAtStart
+        /// Crashes every time before any rank has come up.
+        case neverStarts
+        /// Prints what `diptych-worker probe` found out, from the file `probe` in the folder.
+        case probe
+        /// Is another MPI's launcher.
+        case foreign
     }
 
     let folder: String
@@ -45,6 +53,9 @@ final class FakeCluster {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    /// Adds a program that comes first on the search path.
+    func add(_ name: String, _ body: String) throws { try Self.script(folder + "/bin/" + name, body) }
 
     static let job = """
         name: fake
@@ -93,6 +104,19 @@ final class FakeCluster {
 
             """
         switch part {
+        case .probe:
+            return """
+                [ "$1" = --version ] && { echo 'mpirun (Open MPI) 4.1.4'; exit; }
+                cat "$(dirname "$0")/../probe"
+                """
+        case .crashesAtStart:
+            return common
+                + """
+                if [ ! -e "$run/crashed" ]; then touch "$run/crashed"; exit 139; fi
+                beat; outcome 0 ''
+                """
+        case .neverStarts: return common + "echo again >> \"$run/crashed\"; exit 139"
+        case .foreign: return "echo 'HYDRA build details:'"
         case .success: return common + "beat; sleep 0.7; echo a worker speaks; outcome 0 ''"
         case .badData: return common + "beat; outcome 65 'train.idx: the magic number is wrong'; exit 65"
         case .killedRank:
@@ -192,8 +216,8 @@ final class FakeCluster {
     func start(_ arguments: String...) throws -> Running { try start(arguments) }
 
     /// Starts `diptych` with a list of arguments.
-    func start(_ arguments: [String]) throws -> Running {
-        var environment = ProcessInfo.processInfo.environment
+    func start(_ arguments: [String], environment more: [String: String] = [:]) throws -> Running {
+        var environment = ProcessInfo.processInfo.environment.merging(more) { $1 }
         environment["PATH"] = folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
         return try Running(program, arguments, folder: folder, environment: environment)
     }

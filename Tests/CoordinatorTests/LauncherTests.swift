@@ -6,7 +6,7 @@ import Testing
 @Suite struct LauncherTests {
     private func invocation(
         ranks: Int, cores: Int = 4, single: Bool = true, root: Bool = false, environment: [String: String] = [:]
-    ) throws -> MPIRun.Invocation {
+    ) throws -> Invocation {
         // A search path with a file `mpirun` and no `setpriv`.
         let folder = FileManager.default.temporaryDirectory.appending(path: "diptych-launcher-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

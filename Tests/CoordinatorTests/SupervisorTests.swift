@@ -40,7 +40,9 @@ import Testing
         #expect(arguments.prefix(2) == ["-n", "3"])
         #expect(arguments.contains("--allow-run-as-root") == (geteuid() == 0))
         let worker = try #require(arguments.firstIndex { $0.hasSuffix("/bin/diptych-worker") })
-        #expect(arguments[(worker + 1)...].dropLast() == ["train", "--run"])
+        #expect(arguments[(worker + 1)...].prefix(4) == ["train", "--ranks", "3", "--execution"])
+        #expect(arguments.dropLast().last == "--run")
+        #expect(try cluster.text("runs/fake/execution") == arguments[worker + 5] + "\n")
         #expect(arguments.last?.hasSuffix("/runs/fake") == true)
         let environment = try cluster.text("environment")
         #expect(environment.contains("OMPI_MCA_btl_vader_single_copy_mechanism=none"))
@@ -92,6 +94,16 @@ import Testing
         let json = try line(end.output)
         #expect(json["exit"] as? Int == 71)
         #expect(json["phases"] as? [Int] == [])
+    }
+
+    @Test func ranksThatDidNotComeUpAreStartedAgain() throws {
+        let cluster = try FakeCluster(.crashesAtStart)
+        let end = try cluster.start("run", "job.yaml", "--ranks", "2").result()
+        #expect(end.code == 0, "\(end.error)")
+        #expect(end.output.contains("no rank came up (mpirun ended with code 139"))
+        let never = try FakeCluster(.neverStarts)
+        #expect(try never.start("run", "job.yaml", "--ranks", "2").result().code == 71)
+        #expect(try never.text("runs/fake/crashed") == "again\nagain\nagain\n")
     }
 
     @Test func anAbortingRankSaysWhy() throws {

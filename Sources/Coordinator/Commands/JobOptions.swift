@@ -7,7 +7,7 @@ struct JobOptions: ParsableArguments {
     @Argument(help: "The job file.", completion: .file(extensions: ["yaml"]))
     var job: String
 
-    @Option(help: "MPI ranks; by default the job's, else the smaller of cores and lanes.")
+    @Option(help: "MPI ranks; by default the job's, else the smaller of cores (in a SLURM job: tasks) and lanes.")
     var ranks: Int?
 
     @Option(help: "The run's directory; runs/<name of the job> by default.", completion: .directory)
@@ -19,7 +19,13 @@ struct JobOptions: ParsableArguments {
     /// Reads the job and settles the number of ranks.
     func resolve(_ machine: Machine) throws -> (job: Job, placement: Placement) {
         let job = try Job.load(path: self.job, overrides: overrides)
-        let count = ranks ?? job.cluster.ranks ?? min(machine.cores, job.rankLimit)
+        let count: Int
+        if let allocation = machine.allocation {
+            // After the loss of a node there may be fewer tasks than the job asked for.
+            count = ranks ?? min(job.cluster.ranks ?? job.rankLimit, allocation.tasks, job.rankLimit)
+        } else {
+            count = ranks ?? job.cluster.ranks ?? min(machine.cores, job.rankLimit)
+        }
         guard count >= 1 else { throw DiptychFailure(.usage, "--ranks must be at least 1, found \(count)") }
         return (job, try Placement(job: job, ranks: count))
     }

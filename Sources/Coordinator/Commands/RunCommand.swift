@@ -8,13 +8,21 @@ struct RunCommand: ParsableCommand {
         commandName: "run", abstract: "Runs a job; the same command again resumes it.",
         discussion: """
             SIGTERM, SIGUSR1 and the first Ctrl-C make every group end its step and save (exit code 75); a second \
-            Ctrl-C ends at once (130). Any number of ranks gives the same bits.
+            Ctrl-C ends at once (130). Any number of ranks gives the same bits. In a SLURM job the run also saves and \
+            stops before the time limit; `diptych submit` makes such jobs.
             """)
 
     @OptionGroup var options: JobOptions
 
     @Flag(help: "Lets numbers of steps grow beyond those the run began with.")
     var extend = false
+
+    @Option(help: "What starts the ranks: auto, srun or mpirun; the job's by default.")
+    var launcher: LauncherKind?
+
+    @Option(
+        help: "In a SLURM job: queues it again when it has saved and stopped, until it was restarted this many times.")
+    var requeueLimit = 0
 
     @Flag(help: "Ends with one line of JSON on standard output; text for people goes to standard error.")
     var json = false
@@ -25,9 +33,10 @@ struct RunCommand: ParsableCommand {
     func run() throws {
         let console = Console(json: json, quiet: quiet)
         var path = options.run ?? ""
+        var isRequeued = false
         let outcome: Outcome
         do {
-            outcome = try supervise(console, &path)
+            outcome = try supervise(console, &path, &isRequeued)
         } catch let failure as DiptychFailure {
             outcome = Outcome(exit: failure.code, message: failure.message)
         } catch let error as SystemCallError {
@@ -35,34 +44,63 @@ struct RunCommand: ParsableCommand {
         } catch {
             outcome = Outcome(exit: .internalError, message: "\(error)")
         }
-        console.report(RunReport.json(outcome, run: path))
+        console.report(RunReport.json(outcome, run: path, isRequeued: isRequeued))
         if outcome.exit != .done { throw DiptychFailure(outcome.exit, outcome.message) }
     }
 
-    private func supervise(_ console: Console, _ path: inout String) throws -> Outcome {
+    private func supervise(
+        _ console: Console, _ path: inout String, _ isRequeued: inout Bool
+    ) throws -> Outcome {
         let signals = ProcessSignals()
         let machine = Machine.current()
         let (job, placement) = try options.resolve(machine)
-        let launcher = try MPIRun(machine: machine)
+        let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
         let preparation = try RunPreparation.open(
             job: job, run: options.run, extend: extend, patience: 60,
             waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
         let directory = preparation.directory
         path = directory.path
         RunReport.begin(preparation, placement, console)
+        if let allocation = machine.allocation { RunReport.place(allocation, launcher.kind, console) }
         let display: any ProgressDisplay =
             quiet
             ? NoProgress()
             : Terminal.display(on: json ? STDERR_FILENO : STDOUT_FILENO, environment: machine.environment)
+        let execution = try Execution.begin(in: directory)
         let assignment = Supervisor.Assignment(
-            directory: directory, job: preparation.job, ranks: placement.ranks,
+            directory: directory, job: preparation.job, ranks: placement.ranks, launcher: launcher.kind,
             invocation: launcher.invocation(
-                ranks: placement.ranks, arguments: ["train", "--run", directory.path], label: directory.path),
-            lock: preparation.lock)
+                ranks: placement.ranks,
+                arguments: [
+                    "train", "--ranks", "\(placement.ranks)", "--execution", execution.name, "--run", directory.path,
+                ], label: directory.path),
+            lock: preparation.lock, allocation: machine.allocation,
+            timeLimit: TimeLimitWatch(
+                machine: machine, directory: directory, job: preparation.job, say: console.say))
+        let requeue = Requeue(limit: requeueLimit, machine: machine, preparation: preparation)
         let started = Date().timeIntervalSince1970
-        let outcome = try Supervisor(assignment, signals: signals, progress: display).run()
+        let outcome = try execute(assignment, signals, display)
         RunReport.damage(since: started, directory, console)
         RunReport.end(outcome, directory, console)
+        if let requeue {
+            if outcome.exit != .done { console.say(outcome.message) }
+            isRequeued = requeue.conclude(outcome, directory, say: console.say)
+        }
         return outcome
+    }
+
+    /// Runs the ranks; starts them again, twice at most, when MPI lost one before any of them had begun.
+    private func execute(
+        _ assignment: Supervisor.Assignment, _ signals: any StopSignals, _ display: any ProgressDisplay
+    ) throws -> Outcome {
+        for _ in 0..<2 {
+            let supervisor = Supervisor(assignment, signals: signals, progress: display)
+            let outcome = try supervisor.run()
+            guard outcome.exit == .rankLost, !supervisor.isStopRequested,
+                Heartbeat.readAll(in: assignment.directory).isEmpty
+            else { return outcome }
+            display.say("no rank came up (\(outcome.message)): starting them again")
+        }
+        return try Supervisor(assignment, signals: signals, progress: display).run()
     }
 }

@@ -8,13 +8,22 @@ enum RunReport {
         let job = preparation.job
         let ranks = "\(placement.ranks) rank\(placement.ranks == 1 ? "" : "s")"
         console.say("run \(printable(preparation.directory.path)): \(job.name), \(job.defence.rawValue), \(ranks)")
-        if preparation.isResumed {
+        // A run that was submitted but has not begun is prepared, too.
+        if preparation.isResumed, access(preparation.directory.execution, F_OK) == 0 {
             let steps = job.models.map { model in
                 preparation.resumeSteps[model.name].map { "\(model) from step \($0)" } ?? "\(model) from the start"
             }
             console.say("resuming: " + steps.joined(separator: ", "))
             for difference in preparation.differences { console.say("changed: \(difference)") }
         }
+    }
+
+    /// Says where in the cluster the run is, and for which time.
+    static func place(_ allocation: SlurmAllocation, _ launcher: LauncherKind, _ console: Console) {
+        let restart = allocation.restarts > 0 ? "restart \(allocation.restarts) of " : ""
+        console.say(
+            "\(Console.timestamp()): \(restart)SLURM job \(allocation.name) on \(printable(allocation.nodeList)), ranks "
+                + "started by \(launcher.rawValue)")
     }
 
     /// Says which checkpoints the ranks passed over because they are damaged, and what that has cost.
@@ -60,7 +69,7 @@ enum RunReport {
     }
 
     /// The line for scripts.
-    static func json(_ outcome: Outcome, run: String) -> JSONValue {
+    static func json(_ outcome: Outcome, run: String, isRequeued: Bool) -> JSONValue {
         func object(_ values: [String: JSONValue]) -> JSONValue {
             .object(values.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
         }
@@ -76,7 +85,7 @@ enum RunReport {
             "phases": .array(phases),
             "weights_sha256": object(outcome.weightsSHA256.mapValues { .string($0) }),
             "ema_sha256": object(outcome.emaSHA256.mapValues { .string($0) }),
-            "grid": outcome.grid.map { .string($0) } ?? .null,
+            "grid": outcome.grid.map { .string($0) } ?? .null, "requeued": .boolean(isRequeued),
         ]
     }
 }

@@ -2,125 +2,91 @@ import ArgumentParser
 import Foundation
 import Jobs
 
-/// `diptych status`: where a run is.
+/// `diptych status`: where a run is, or every run of a folder.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Shows how far a run is, from its logs, heartbeats and checkpoints.")
+        commandName: "status", abstract: "Shows how far a run is, or all runs below a folder; asks SLURM, too.")
 
-    @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)
-    var path: String
+    @Argument(
+        help: ArgumentHelp("The run's directory, or a folder of runs.", valueName: "run"), completion: .directory)
+    var path = "runs"
 
-    @Flag(help: "Prints one line of JSON.")
+    @Flag(help: "Shows it again and again, until every run has ended or Ctrl-C.")
+    var watch = false
+
+    @Flag(help: "Prints one line of JSON; for a folder with the key runs.")
     var json = false
 
+    func validate() throws {
+        if watch, json { throw ValidationError("--watch is for people, --json for scripts") }
+    }
+
     func run() throws {
-        let directory = RunDirectory(path)
-        let job = try directory.readJob()
-        let status = RunStatus(directory: directory, job: job, now: Date().timeIntervalSince1970)
-        let console = Console(json: json)
-        console.report(status.json)
-        if !json { status.lines.forEach(console.say) }
+        let machine = Machine.current()
+        let directories = try RunFolders.find(path)
+        let isSingle = RunDirectory(path).isPrepared
+        func look() throws -> [RunStatus] {
+            try directories.map { directory in
+                RunStatus(
+                    directory: directory, job: try directory.readJob(), machine: machine,
+                    now: Date().timeIntervalSince1970)
+            }
+        }
+        var statuses = try look()
+        if json {
+            let value: JSONValue = isSingle ? statuses[0].json : ["runs": .array(statuses.map(\.json))]
+            return Console(json: true).report(value)
+        }
+        func text() -> [String] { isSingle ? statuses[0].lines : statuses.map(\.summary) }
+        guard watch else { return text().forEach(Console(json: false).say) }
+        let page = Page()
+        while true {
+            page.show(text())
+            guard statuses.contains(where: { $0.state == .running || $0.state == .queued }) else { return }
+            sleep(2)
+            statuses = try look()
+        }
     }
 }
 
-/// Where a run is, read from its directory alone.
-struct RunStatus {
-    /// Where one model is.
-    struct Model {
-        var name: String
-        var totalSteps: Int
-        var step: Int
-        var loss: Double?
-        var checkpoints: [Int]
-    }
-
-    let directory: RunDirectory
-    let state: State
-    let models: [Model]
-    let beats: [Heartbeat]
-    let outcome: Outcome?
-    let now: Double
-
-    /// What the run is doing.
-    enum State: String {
-        /// Its lock is held.
-        case running
-        /// It ended, and said how.
-        case ended
-        /// It ended without a word, or never began.
-        case idle
-    }
-
-    /// Reads a run's directory.
-    init(directory: RunDirectory, job: Job, now: Double) {
-        self.directory = directory
-        self.now = now
-        outcome = Outcome.read(from: directory)
-        beats = Heartbeat.readAll(in: directory)
-        state = RunLock.isHeld(directory) ? .running : outcome == nil ? .idle : .ended
-        models = job.models.map { model in
-            let last = StepLog.last(path: directory.log(of: model.name))
-            return Model(
-                name: model.name, totalSteps: job.options(of: model).steps, step: last.map { $0.step + 1 } ?? 0,
-                loss: last?.loss, checkpoints: directory.checkpointSteps(of: model.name))
-        }
-    }
-
-    /// For people.
-    var lines: [String] {
-        var lines = ["run \(printable(directory.path)): \(state.rawValue)"]
-        if state == .ended, let outcome {
-            lines[0] += ", exit code \(outcome.exit.rawValue)"
-            if !outcome.message.isEmpty { lines.append(printable(outcome.message)) }
-        }
-        let longest = models.map(\.name.count).max() ?? 0
-        for model in models {
-            var text = model.name + String(repeating: " ", count: longest - model.name.count)
-            text += "  step \(model.step)/\(model.totalSteps)"
-            if let loss = model.loss { text += ", loss \(ProgressRenderer.digits(loss))" }
-            text += model.checkpoints.last.map { ", newest checkpoint at step \($0)" } ?? ", no checkpoint"
-            lines.append(text)
-        }
-        if state == .running {
-            for beat in beats {
-                let age = Int(max(0, now - beat.time))
-                let doing = beat.model.isEmpty ? beat.phase.rawValue : "\(beat.phase.rawValue) \(beat.model)"
-                lines.append(
-                    "rank \(beat.rank) on \(printable(beat.host)): \(printable(doing)) step \(beat.step), "
-                        + "\(ProgressRenderer.digits(beat.imagesPerSecond)) images/s of its group, last seen \(age) s ago"
-                )
+/// Runs below a folder.
+enum RunFolders {
+    /// The run itself, or every run at most three folders deep, in the order of their paths.
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when there is none.
+    static func find(_ path: String) throws -> [RunDirectory] {
+        let top = RunDirectory(path)
+        if top.isPrepared { return [top] }
+        var found: [RunDirectory] = []
+        func search(_ folder: String, _ depth: Int) {
+            for name in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
+                let directory = RunDirectory("\(folder)/\(name)")
+                if directory.isPrepared {
+                    found.append(directory)
+                } else if depth > 1 {
+                    search(directory.path, depth - 1)
+                }
             }
         }
-        if let grid = outcome?.grid { lines.append("grid of samples: \(printable(grid))") }
-        return lines
+        search(top.path, 3)
+        guard !found.isEmpty else {
+            throw DiptychFailure(
+                .inputOutput, "\(printable(top.path)) is not a run, and there is none below it: no job.yaml")
+        }
+        return found
     }
+}
 
-    /// For scripts.
-    var json: JSONValue {
-        [
-            "run": .string(directory.path), "state": .string(state.rawValue),
-            "exit": outcome.map { .integer(Int($0.exit.rawValue)) } ?? .null,
-            "message": .string(outcome?.message ?? ""),
-            "models": .array(
-                models.map { model in
-                    [
-                        "name": .string(model.name), "step": .integer(model.step),
-                        "total_steps": .integer(model.totalSteps),
-                        "loss": model.loss.map { .number($0) } ?? .null,
-                        "checkpoints": .array(model.checkpoints.map { .integer($0) }),
-                    ]
-                }),
-            "ranks": .array(
-                beats.map { beat in
-                    [
-                        "rank": .integer(beat.rank), "host": .string(beat.host),
-                        "process": .integer(Int(beat.process)), "phase": .string(beat.phase.rawValue),
-                        "model": .string(beat.model), "step": .integer(beat.step),
-                        "images_per_second": .number(beat.imagesPerSecond),
-                        "seconds_since": .number(max(0, now - beat.time)),
-                    ]
-                }),
-            "grid": outcome?.grid.map { .string($0) } ?? .null,
-        ]
+/// Lines that are drawn over themselves on a terminal, and simply follow each other elsewhere.
+private final class Page {
+    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private var drawn = 0
+
+    func show(_ lines: [String]) {
+        let width = Terminal.width(of: STDOUT_FILENO)
+        let cut = isTerminal ? lines.map { String($0.prefix(width - 1)) } : lines
+        let erasing = isTerminal && drawn > 0 ? "\u{1B}[\(drawn)A\r\u{1B}[J" : ""
+        Console.write(erasing + cut.map { $0 + "\n" }.joined(), to: STDOUT_FILENO)
+        drawn = cut.count
     }
 }

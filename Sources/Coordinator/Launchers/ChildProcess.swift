@@ -25,7 +25,7 @@ package final class ChildProcess {
     ///   - invocation: Program, arguments and environment.
     ///   - inherited: An open file that the program is to hold too.
     /// - Throws: `DiptychFailure` with code 74.
-    init(_ invocation: MPIRun.Invocation, inherited: Int32? = nil) throws {
+    init(_ invocation: Invocation, inherited: Int32? = nil) throws {
         let outputPipe = try Self.pipe()
         let errorPipe = try Self.pipe()
         var actions = posix_spawn_file_actions_t()

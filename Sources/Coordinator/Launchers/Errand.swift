@@ -6,11 +6,13 @@ import Jobs
 /// Rank 0 may end it with one line of JSON on its standard output.
 struct Errand {
     /// How the ranks are started.
-    let invocation: MPIRun.Invocation
+    let invocation: Invocation
     /// The signals that end it.
     let signals: any StopSignals
     /// Whether the first signal asks the ranks to stop in their own time, with code 75, and only a second one ends them.
     var stopsGently = false
+    /// Seconds after which it is ended; nil for no limit.
+    var patience: Double?
     /// Takes other lines of the ranks' standard output.
     var say: (String) -> Void = { _ in }
 
@@ -27,7 +29,12 @@ struct Errand {
         var tail: [String] = []
         var endedAt: Double?
         var isStopping = false
+        let begun = Date().timeIntervalSince1970
         while true {
+            if let patience, Date().timeIntervalSince1970 - begun > patience {
+                child.killSession()
+                throw DiptychFailure(.rankLost, "the ranks gave no answer within \(Int(patience)) s")
+            }
             child.wait(milliseconds: 100)
             for line in child.output.lines() {
                 if line.hasPrefix("{") { report = line } else { say(line) }

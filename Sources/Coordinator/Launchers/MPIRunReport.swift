@@ -1,15 +1,18 @@
 import Foundation
 import Jobs
 
-/// What can be learned from the text of mpirun and of ranks when a job died without writing its outcome.
+/// What can be learned from the text of the launcher and of ranks when a job died without writing its outcome.
 package enum MPIRunReport {
     /// The failure that the text tells of.
     ///
     /// - Parameters:
     ///   - lines: The last lines of standard error and output, oldest first.
-    ///   - end: How mpirun ended.
+    ///   - end: How the launcher ended.
+    ///   - launcher: Which one it was.
     /// - Returns: The exit code and one paragraph that names the rank where the text does.
-    package static func failure(lines: [String], end: ChildProcess.End) -> DiptychFailure {
+    package static func failure(
+        lines: [String], end: ChildProcess.End, launcher: LauncherKind = .mpirun
+    ) -> DiptychFailure {
         if let own = lines.last(where: { $0.hasPrefix(ownPrefix) }) {
             let text = printable(String(own.dropFirst(ownPrefix.count)))
             let code = abortCode(lines) ?? exitCode(end) ?? .rankLost
@@ -38,17 +41,44 @@ package enum MPIRunReport {
             let code = Int32(match.2).flatMap(ExitCode.init(rawValue:)) ?? .rankLost
             return DiptychFailure(code, "rank \(match.1) ended with code \(match.2): \(tail(lines))")
         }
+        if let failure = slurmFailure(text) { return failure }
         switch end {
         case .exited(0):
             return DiptychFailure(
                 .internalError, "the ranks ended without saying how the run went; please report this: " + tail(lines))
         case .exited(let code):
             return DiptychFailure(
-                .rankLost, "mpirun ended with code \(code) and the ranks left no outcome; \(again) \(tail(lines))")
+                .rankLost,
+                "\(launcher.rawValue) ended with code \(code) and the ranks left no outcome; \(again) \(tail(lines))")
         case .signaled(let signal):
             return DiptychFailure(
-                .rankLost, "mpirun was ended by signal \(signal) (\(String(cString: strsignal(signal)))); \(again)")
+                .rankLost,
+                "\(launcher.rawValue) was ended by signal \(signal) (\(String(cString: strsignal(signal)))); \(again)")
         }
+    }
+
+    /// What srun and slurmd say.
+    private static func slurmFailure(_ text: String) -> DiptychFailure? {
+        if let match = text.firstMatch(of: /CANCELLED AT \S+ DUE TO ([A-Z ]+[A-Z])/) {
+            return DiptychFailure(.rankLost, "SLURM ended the ranks: \(match.1.lowercased()); \(again)")
+        }
+        if let match = text.firstMatch(of: /srun: error: Node failure on ([A-Za-z0-9_.,\[\]-]+)/) {
+            return DiptychFailure(.rankLost, "the node \(match.1) was lost; \(again)")
+        }
+        if let match = text.firstMatch(
+            of: /srun: error: (\S+): tasks? ([\d,-]+): (Killed|Terminated|[A-Z][a-z]+ fault|Aborted|Out Of Memory)/)
+        {
+            return DiptychFailure(
+                .rankLost, "rank \(match.2) on \(match.1) was ended: \(match.3.lowercased()); \(again)")
+        }
+        if text.contains("Invalid MPI type") || text.contains("cannot find mpi plugin") {
+            return DiptychFailure(.inputOutput, "this srun does not speak PMIx; use --launcher mpirun")
+        }
+        if text.contains("More processors requested than permitted") || text.contains("Unable to create step") {
+            return DiptychFailure(
+                .usage, "srun has fewer tasks than ranks were asked for; use fewer --ranks or a larger allocation")
+        }
+        return nil
     }
 
     /// What begins the one line of standard error in which a rank says why it failed.

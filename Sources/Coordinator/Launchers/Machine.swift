@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 
 /// What the coordinator must know of the machine it runs on.
 package struct Machine {
@@ -10,6 +11,8 @@ package struct Machine {
     package var isRoot: Bool
     /// The environment.
     package var environment: [String: String]
+    /// The SLURM job that this process belongs to, if there is one.
+    package var allocation: SlurmAllocation? { SlurmAllocation(environment: environment) }
 
     /// Describes a machine.
     package init(cores: Int, isSingleNode: Bool, isRoot: Bool, environment: [String: String]) {
@@ -17,6 +20,15 @@ package struct Machine {
         self.isSingleNode = isSingleNode
         self.isRoot = isRoot
         self.environment = environment
+    }
+
+    /// Whether ranks must share cores.
+    ///
+    /// On several nodes only SLURM says how many cores they have; other batch systems' nodes count as large enough.
+    func isCrowded(ranks: Int) -> Bool {
+        if isSingleNode { return ranks > cores }
+        guard let allocation else { return false }
+        return zip(allocation.tasksPerNode, allocation.coresPerNode).contains { $0 > $1 } || ranks > allocation.tasks
     }
 
     /// Looks at this machine.
@@ -57,6 +69,24 @@ package struct Machine {
         (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":").map { "\($0)/\(program)" }.first {
             access($0, X_OK) == 0
         }
+    }
+
+    /// The program of a rank.
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when it is not there.
+    func worker() throws -> String {
+        guard let worker = findWorker() else {
+            throw DiptychFailure(
+                .inputOutput,
+                "diptych-worker is not beside this program; build both with `make build` or install both with "
+                    + "`make install`")
+        }
+        return worker
+    }
+
+    /// This program's file.
+    static var program: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     }
 
     /// Finds `diptych-worker` beside this program.

@@ -1,42 +1,5 @@
-import ArgumentParser
 import Foundation
 import Jobs
-
-/// `diptych doctor`: looks for what would keep a run from working here.
-struct DoctorCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Checks this machine: Open MPI, cores, libraries, disk, settings.",
-        discussion: "Ends with 0 when nothing would keep a run from working, else with 74.")
-
-    @Option(help: "The folder that runs go to.", completion: .directory)
-    var runs = "runs"
-
-    @Flag(help: "Prints one line of JSON.")
-    var json = false
-
-    func run() throws {
-        let findings = Doctor(machine: .current(), runs: absolutePath(runs)).findings()
-        let console = Console(json: json)
-        for finding in findings {
-            console.say("\(finding.verdict.mark)  \(finding.subject): \(finding.text)")
-            if let advice = finding.advice { console.say("      \(advice)") }
-        }
-        console.report([
-            "healthy": .boolean(findings.allSatisfy { $0.verdict != .bad }),
-            "findings": .array(
-                findings.map { finding in
-                    [
-                        "subject": .string(finding.subject), "verdict": .string(finding.verdict.rawValue),
-                        "text": .string(finding.text), "advice": finding.advice.map { .string($0) } ?? .null,
-                    ]
-                }),
-        ])
-        let bad = findings.filter { $0.verdict == .bad }
-        if !bad.isEmpty {
-            throw DiptychFailure(.inputOutput, "not ready to run: " + bad.map(\.subject).joined(separator: ", "))
-        }
-    }
-}
 
 /// Looks at one thing after the other; changes nothing.
 struct Doctor {
@@ -70,8 +33,11 @@ struct Doctor {
     let runs: String
 
     /// Everything that was found, in a fixed order.
-    func findings() -> [Finding] {
-        [mpi(), worker(), libraries(), cores(), memory(), sharedMemory(), disk(), writable()] + settings()
+    ///
+    /// - Parameter job: A job whose checkpoints the disk must hold.
+    func findings(job: Job? = nil) -> [Finding] {
+        [mpi(), worker(), libraries(), pmix(), cores(), memory(), sharedMemory(), disk(job), writable()] + slurm()
+            + settings()
     }
 
     private func mpi() -> Finding {
@@ -80,7 +46,7 @@ struct Doctor {
             return Finding(
                 subject: "Open MPI", verdict: .bad, text: "mpirun is not on the search path", advice: install)
         }
-        let answer = Self.output(of: mpirun, ["--version"], machine).first ?? "says nothing"
+        let answer = ShortCommand.run(mpirun, ["--version"], machine).output.first ?? "says nothing"
         guard answer.contains("Open MPI") else {
             return Finding(
                 subject: "Open MPI", verdict: .bad, text: "\(mpirun) is not Open MPI's: \(printable(answer))",
@@ -103,7 +69,7 @@ struct Doctor {
         guard let worker = machine.findWorker(), let ldd = machine.find("ldd") else {
             return Finding(subject: "libraries", verdict: .poor, text: "could not be checked without worker and ldd")
         }
-        let lines = Self.output(of: ldd, [worker], machine)
+        let lines = ShortCommand.run(ldd, [worker], machine).output
         let missing = lines.filter { $0.contains("not found") }.map {
             printable($0.trimmingCharacters(in: .whitespaces))
         }
@@ -138,7 +104,7 @@ struct Doctor {
     }
 
     private func sharedMemory() -> Finding {
-        let free = Self.freeBytes("/dev/shm") ?? 0
+        let free = Disk.freeBytes("/dev/shm") ?? 0
         return Finding(
             subject: "shared memory", verdict: free >= 64 << 20 ? .good : .bad,
             text: "\(PlanText.bytes(free)) free in /dev/shm",
@@ -147,17 +113,26 @@ struct Doctor {
     }
 
     /// The deepest folder above the runs that is already there.
-    private var existing: String {
+    var existing: String {
         var folder = runs
         while access(folder, F_OK) != 0, folder != "/" { folder = (folder as NSString).deletingLastPathComponent }
         return folder
     }
 
-    private func disk() -> Finding {
-        let free = Self.freeBytes(existing) ?? 0
+    private func disk(_ job: Job?) -> Finding {
+        let free = Disk.freeBytes(existing) ?? 0
+        let place = "\(PlanText.bytes(free)) free for \(printable(runs))"
+        if let job, let placement = try? Placement(job: job, ranks: 1),
+            let plan = try? Plan(job: job, placement: placement, run: "\(runs)/\(job.name)", rate: nil)
+        {
+            let needed = plan.memory.diskBytes
+            return Finding(
+                subject: "disk", verdict: free >= needed ? .good : .bad,
+                text: "\(place), the checkpoints of \(job.name) take up to \(PlanText.bytes(needed))",
+                advice: free >= needed ? nil : "make room, or keep fewer checkpoints (checkpoint.keep)")
+        }
         return Finding(
-            subject: "disk", verdict: free >= 1 << 30 ? .good : .poor,
-            text: "\(PlanText.bytes(free)) free for \(printable(runs))",
+            subject: "disk", verdict: free >= 1 << 30 ? .good : .poor, text: place,
             advice: free >= 1 << 30 ? nil : "compare with the size of checkpoints that `diptych plan` states")
     }
 
@@ -192,27 +167,5 @@ struct Doctor {
                     advice: "set in the environment; changes how ranks run. Unset it if that was not meant"))
         }
         return findings
-    }
-
-    private static func freeBytes(_ path: String) -> Int? {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
-        return Int(status.f_bavail) * Int(status.f_frsize)
-    }
-
-    /// The lines a program writes, for at most ten seconds.
-    private static func output(of program: String, _ arguments: [String], _ machine: Machine) -> [String] {
-        let invocation = MPIRun.Invocation(
-            executable: program, arguments: arguments, environment: machine.environment, scratch: [])
-        guard let child = try? ChildProcess(invocation) else { return [] }
-        var lines: [String] = []
-        let deadline = Date().timeIntervalSince1970 + 10
-        while !(child.output.isAtEnd && child.error.isAtEnd), Date().timeIntervalSince1970 < deadline {
-            child.wait(milliseconds: 100)
-            lines += child.output.lines() + child.error.lines()
-        }
-        child.send(SIGKILL)
-        while !child.hasEnded() { usleep(1000) }
-        return lines
     }
 }

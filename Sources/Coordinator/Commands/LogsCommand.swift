@@ -1,0 +1,82 @@
+import ArgumentParser
+import Foundation
+import Jobs
+
+/// `diptych logs`: what a run wrote.
+struct LogsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "logs", abstract: "Shows a run's log: what `diptych run` said, through all restarts.",
+        discussion: "With --rank N: what that rank noted, as lines of JSON. --workers: what the ranks and MPI printed.")
+
+    @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)
+    var path: String
+
+    @Flag(name: .shortAndLong, help: "Shows what is added, until Ctrl-C or the run's end.")
+    var follow = false
+
+    @Option(help: "Only what this rank noted: where it was, checkpoints, rates, failures.")
+    var rank: Int?
+
+    @Flag(help: "What the ranks and MPI printed.")
+    var workers = false
+
+    func validate() throws {
+        if workers, rank != nil { throw ValidationError("--rank and --workers are two different logs") }
+    }
+
+    func run() throws {
+        let directory = RunDirectory(path)
+        guard directory.isPrepared else {
+            throw DiptychFailure(.inputOutput, "\(printable(directory.path)) is not a run: it has no job.yaml")
+        }
+        let machine = Machine.current()
+        let submission = Submission.read(from: directory)
+        let file =
+            workers ? directory.workerOutput : rank != nil ? directory.events : submission?.log ?? directory.events
+        if access(file, R_OK) != 0, !follow {
+            throw DiptychFailure(
+                .inputOutput,
+                "there is no log \(printable(file)) yet" + (submission == nil ? "" : "; the job may be queued"))
+        }
+        let tail = FileTail(file)
+        while true {
+            // Asked before the last look, so that nothing is missed.
+            let isOver = !isLive(directory, submission, machine)
+            for line in tail.lines() where isWanted(line) { Console.write(printable(line) + "\n", to: STDOUT_FILENO) }
+            guard follow, !isOver else { return }
+            usleep(500_000)
+        }
+    }
+
+    private func isWanted(_ line: String) -> Bool { rank.map { line.contains("\"rank\":\($0),") } ?? true }
+
+    private func isLive(_ directory: RunDirectory, _ submission: Submission?, _ machine: Machine) -> Bool {
+        guard follow else { return false }
+        if RunLock.isHeld(directory) { return true }
+        guard let submission, case .known(let state) = SlurmTools(machine: machine).state(of: submission.job) else {
+            return false
+        }
+        return state.isLive
+    }
+}
+
+/// The lines that are added to a file.
+private final class FileTail {
+    private let path: String
+    private var offset: UInt64 = 0
+
+    init(_ path: String) { self.path = path }
+
+    /// The whole lines since the last call.
+    func lines() -> [String] {
+        guard let handle = FileHandle(forReadingAtPath: path) else { return [] }
+        defer { try? handle.close() }
+        guard (try? handle.seek(toOffset: offset)) != nil, let bytes = try? handle.readToEnd(),
+            let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
+        else { return [] }
+        offset += UInt64(end - bytes.startIndex + 1)
+        return bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Jobs
+
+/// A program that answers within seconds, such as `squeue`.
+package enum ShortCommand {
+    /// What a program said.
+    package struct Answer {
+        /// Its exit code; nil when it could not be started, was killed, or took too long.
+        package var code: Int32?
+        /// Lines of standard output.
+        package var output: [String]
+        /// Lines of standard error.
+        package var error: [String]
+
+        /// Whether it ended with 0.
+        var isGood: Bool { code == 0 }
+        /// What it complains of, in one line.
+        var complaint: String {
+            var lines = error.filter { !$0.trimmingCharacters(in: .whitespaces).isEmpty }
+            // SLURM tells the whole way to what it could not do; the last line says what that was.
+            if let fatal = lines.last(where: { $0.contains(": fatal: ") }) { lines = [fatal] }
+            return lines.isEmpty
+                ? (code.map { "it ended with \($0)" } ?? "it gave no answer") : printable(lines.joined(separator: "; "))
+        }
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// - Parameters:
+    ///   - program: A path, or a name that is looked for on the search path.
+    ///   - arguments: Its arguments.
+    ///   - machine: Gives the environment.
+    ///   - seconds: The longest wait; then the program is killed.
+    static func run(
+        _ program: String, _ arguments: [String], _ machine: Machine, seconds: Double = 20
+    ) -> Answer {
+        var answer = Answer(code: nil, output: [], error: [])
+        guard let executable = program.hasPrefix("/") ? program : machine.find(program) else {
+            answer.error = ["\(program) is not on the search path"]
+            return answer
+        }
+        let invocation = Invocation(
+            executable: executable, arguments: arguments, environment: machine.environment)
+        guard let child = try? ChildProcess(invocation) else { return answer }
+        let deadline = Date().timeIntervalSince1970 + seconds
+        while !(child.output.isAtEnd && child.error.isAtEnd), Date().timeIntervalSince1970 < deadline {
+            child.wait(milliseconds: 100)
+            answer.output += child.output.lines()
+            answer.error += child.error.lines()
+        }
+        while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { usleep(1000) }
+        child.send(SIGKILL)
+        while !child.hasEnded() { usleep(1000) }
+        if case .exited(let code) = child.end { answer.code = code }
+        return answer
+    }
+}

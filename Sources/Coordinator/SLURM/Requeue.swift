@@ -1,0 +1,92 @@
+import Foundation
+import Jobs
+
+/// Whether a run that ended in a SLURM job goes back into the queue.
+package struct RequeuePolicy: Hashable {
+    /// Restarts after which it does not.
+    package var limit: Int
+    /// Restarts so far.
+    package var restarts: Int
+
+    /// What is to be done.
+    package enum Decision: Hashable {
+        /// Queue it again.
+        case requeue
+        /// Leave it, and why; nil when nobody would expect anything else.
+        case leave(String?)
+    }
+
+    /// Names the numbers.
+    package init(limit: Int, restarts: Int) {
+        self.limit = limit
+        self.restarts = restarts
+    }
+
+    /// Decides: a run that saved and stopped goes on always, one that lost a rank only if it got further than before, up
+    /// to the limit.
+    ///
+    /// - Parameters:
+    ///   - exit: How the run ended.
+    ///   - hasProgress: Whether a checkpoint was written that is newer than those it began with.
+    package func decide(_ exit: ExitCode, hasProgress: Bool) -> Decision {
+        guard exit == .stopped || exit == .rankLost, limit > 0 else { return .leave(nil) }
+        guard restarts < limit else {
+            return .leave(
+                "it has been restarted \(restarts) times, which is the limit; submit it again if it should go on")
+        }
+        if exit == .rankLost, !hasProgress {
+            return .leave("no checkpoint was written since it began, so it would fail in the same way again")
+        }
+        return .requeue
+    }
+}
+
+/// Puts a run back into SLURM's queue, from within its job.
+struct Requeue {
+    let policy: RequeuePolicy
+    let allocation: SlurmAllocation
+    let tools: SlurmTools
+    /// The newest checkpoint of each model when the run began.
+    let steps: [String: Int]
+
+    /// For a run in a SLURM job; nil outside of one, or when it is not to be queued again.
+    init?(limit: Int, machine: Machine, preparation: RunPreparation) {
+        guard limit > 0, let allocation = machine.allocation else { return nil }
+        policy = RequeuePolicy(limit: limit, restarts: allocation.restarts)
+        self.allocation = allocation
+        tools = SlurmTools(machine: machine)
+        steps = preparation.resumeSteps
+    }
+
+    /// Does what the policy says, and tells what was done.
+    ///
+    /// - Returns: Whether SLURM queued the job again.
+    func conclude(_ outcome: Outcome, _ directory: RunDirectory, say: (String) -> Void) -> Bool {
+        let hasProgress = Set(steps.keys).union((try? directory.readJob().models.map(\.name)) ?? []).contains { model in
+            directory.checkpointSteps(of: model).last ?? 0 > steps[model] ?? 0
+        }
+        let events = try? EventLog(path: directory.events, rank: nil)
+        switch policy.decide(outcome.exit, hasProgress: hasProgress) {
+        case .leave(let reason):
+            if let reason { say("not queued again: \(reason)") }
+            return false
+        case .requeue:
+            // After the loss of a node SLURM does it by itself, and may have started the job elsewhere already.
+            if case .known(let state) = tools.state(of: allocation.name),
+                state.restarts ?? policy.restarts != policy.restarts || state.state != "RUNNING"
+            {
+                say("SLURM has already taken job \(allocation.name) back (\(state.state))")
+                return true
+            }
+            // Said first: SLURM ends this process as soon as it agrees.
+            say("queueing job \(allocation.name) again: restart \(policy.restarts + 1) of at most \(policy.limit)")
+            events?.append(
+                .requeued, ["slurm_job": .string(allocation.name), "restarts": .integer(policy.restarts + 1)])
+            if let complaint = tools.requeue(allocation.name) {
+                say("SLURM does not queue job \(allocation.name) again: \(complaint)")
+                return false
+            }
+            return true
+        }
+    }
+}

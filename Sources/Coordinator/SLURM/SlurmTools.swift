@@ -1,0 +1,143 @@
+import Foundation
+import Jobs
+
+/// SLURM's own commands, as far as they are needed.
+package struct SlurmTools {
+    /// Where a job stands.
+    package struct JobState: Hashable {
+        /// SLURM's word: `PENDING`, `RUNNING`, `COMPLETED`, ...
+        package var state: String
+        /// Why it waits, or how it ended; empty when there is nothing to say.
+        package var reason: String
+        /// Its nodes, in SLURM's notation.
+        package var nodes: String
+        /// How often it was put back into the queue; nil when that is not known.
+        package var restarts: Int?
+        /// The code its script ended with, once it has.
+        package var exitCode: Int32?
+        /// Seconds until its time limit; nil when there is none, or it does not run.
+        package var secondsLeft: Double?
+
+        /// Gathers what is known.
+        package init(
+            state: String, reason: String, nodes: String, restarts: Int? = nil, exitCode: Int32? = nil,
+            secondsLeft: Double? = nil
+        ) {
+            self.state = state
+            self.reason = reason
+            self.nodes = nodes
+            self.restarts = restarts
+            self.exitCode = exitCode
+            self.secondsLeft = secondsLeft
+        }
+
+        /// Whether it may still do something.
+        package var isLive: Bool {
+            let words = [
+                "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD",
+                "REQUEUE_FED", "SPECIAL_EXIT", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT",
+            ]
+            return words.contains(state)
+        }
+    }
+
+    /// The answer to the question where a job stands.
+    enum Lookup {
+        /// SLURM knows it.
+        case known(JobState)
+        /// SLURM has forgotten it.
+        case forgotten
+        /// SLURM cannot be asked, and why.
+        case unavailable(String)
+    }
+
+    let machine: Machine
+
+    /// Where a job stands: by scontrol, which also knows jobs that have just ended, then by sacct.
+    func state(of job: String) -> Lookup {
+        guard machine.find("scontrol") != nil else {
+            return .unavailable("SLURM's commands are not on the search path")
+        }
+        let answer = ShortCommand.run("scontrol", ["show", "job", "--oneliner", job], machine)
+        if answer.isGood, let line = answer.output.first(where: { $0.contains("JobState=") }) {
+            return .known(Self.parse(scontrol: line))
+        }
+        guard answer.complaint.contains("Invalid job id") else { return .unavailable(answer.complaint) }
+        let accounting = ShortCommand.run(
+            "sacct",
+            ["--noheader", "--allocations", "--parsable2", "--jobs=\(job)", "--format=State,ExitCode,NodeList"],
+            machine)
+        guard accounting.isGood, let line = accounting.output.last(where: { $0.contains("|") }) else {
+            return .forgotten
+        }
+        return .known(Self.parse(sacct: line))
+    }
+
+    /// Reads one line of `scontrol show job --oneliner`.
+    package static func parse(scontrol line: String) -> JobState {
+        func field(_ name: String) -> String? {
+            line.split(separator: " ").first { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
+        }
+        var state = JobState(state: field("JobState") ?? "UNKNOWN", reason: "", nodes: "")
+        if let reason = field("Reason"), reason != "None" { state.reason = reason }
+        if let nodes = field("NodeList"), nodes != "(null)" { state.nodes = nodes }
+        state.restarts = field("Restarts").flatMap { Int($0) }
+        // The script's own code; after the colon stands the signal that ended it.
+        if !state.isLive { state.exitCode = exitCode(field("ExitCode")) }
+        if let limit = seconds(field("TimeLimit")), let run = seconds(field("RunTime")), state.state == "RUNNING" {
+            state.secondsLeft = max(0, limit - run)
+        }
+        return state
+    }
+
+    /// Reads one line `State|ExitCode|NodeList` of sacct.
+    package static func parse(sacct line: String) -> JobState {
+        let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        let words = (fields.first ?? "").split(separator: " ", maxSplits: 1).map(String.init)
+        var state = JobState(
+            state: words.first ?? "UNKNOWN", reason: words.count > 1 ? words[1] : "",
+            nodes: fields.count > 2 ? fields[2] : "")
+        if !state.isLive { state.exitCode = exitCode(fields.count > 1 ? fields[1] : nil) }
+        return state
+    }
+
+    private static func exitCode(_ text: String?) -> Int32? {
+        guard let parts = text?.split(separator: ":").compactMap({ Int32($0) }), parts.count == 2 else { return nil }
+        return parts[1] != 0 ? 128 + parts[1] : parts[0]
+    }
+
+    /// The seconds of SLURM's notation `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`,
+    /// `days-hours:minutes` or `days-hours:minutes:seconds`; nil for none and for anything else.
+    package static func seconds(_ text: String?) -> Double? {
+        guard let text, !text.isEmpty else { return nil }
+        let halves = text.split(separator: "-", omittingEmptySubsequences: false).map(String.init)
+        guard halves.count <= 2 else { return nil }
+        let parts = (halves.last ?? "").split(separator: ":", omittingEmptySubsequences: false).map { Double($0) }
+        let numbers = parts.compactMap(\.self)
+        guard numbers.count == parts.count, (1...3).contains(numbers.count), numbers.allSatisfy({ $0 >= 0 }) else {
+            return nil
+        }
+        if halves.count == 2 {
+            guard let days = Double(halves[0]), days >= 0 else { return nil }
+            return days * 86_400 + zip(numbers, [3600.0, 60, 1]).reduce(0) { $0 + $1.0 * $1.1 }
+        }
+        let units: [Double] = numbers.count == 3 ? [3600, 60, 1] : [60, 1]
+        return zip(numbers, units).reduce(0) { $0 + $1.0 * $1.1 }
+    }
+
+    /// Queues a running job again.
+    ///
+    /// - Returns: Nil when SLURM agreed, else what it says.
+    func requeue(_ job: String) -> String? {
+        let answer = ShortCommand.run("scontrol", ["requeue", job], machine)
+        return answer.isGood ? nil : answer.complaint
+    }
+
+    /// Sends the script of a job a signal.
+    ///
+    /// - Returns: Nil when SLURM agreed, else what it says.
+    func signal(_ job: String, _ signal: String) -> String? {
+        let answer = ShortCommand.run("scancel", ["--batch", "--signal=\(signal)", job], machine)
+        return answer.isGood ? nil : answer.complaint
+    }
+}

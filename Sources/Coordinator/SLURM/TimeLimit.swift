@@ -1,0 +1,94 @@
+import Foundation
+import Jobs
+
+/// Says when a run must stop to have saved before its SLURM job's time limit.
+package struct TimeLimit: Hashable {
+    /// Unix time at which SLURM ends the job, in seconds.
+    package var end: Double
+    /// The longest that a checkpoint took in this execution, in seconds; nil when none was written yet.
+    package var saveSeconds: Double?
+
+    /// What is taken for the time of a checkpoint before one was measured, in seconds.
+    package static let assumedSaveSeconds = 10.0
+    /// Seconds for the ranks to end and the job to be queued again.
+    package static let reserve = 10.0
+
+    /// Names the end.
+    package init(end: Double, saveSeconds: Double? = nil) {
+        self.end = end
+        self.saveSeconds = saveSeconds
+    }
+
+    /// Whether it is time to stop.
+    ///
+    /// - Parameters:
+    ///   - now: Unix time in seconds.
+    ///   - stepSeconds: What one step takes, which must be ended first.
+    package func isDue(now: Double, stepSeconds: Double) -> Bool {
+        now + Self.reserve + 1.5 * ((saveSeconds ?? Self.assumedSaveSeconds) + stepSeconds) >= end
+    }
+
+    /// The seconds of the slowest group's step, by its heartbeats.
+    package static func stepSeconds(_ beats: [Heartbeat], job: Job) -> Double {
+        beats.filter { $0.imagesPerSecond > 0 && $0.imagesPerSecond.isFinite && !$0.model.isEmpty }.map { beat in
+            Double((beat.phase == .distill ? job.distill : job.teach).batch) / beat.imagesPerSecond
+        }.max() ?? 0
+    }
+}
+
+/// Watches the time limit of the SLURM job that a run lives in.
+final class TimeLimitWatch {
+    private var limit: TimeLimit
+    private var offset: UInt64
+    private let events: String
+    private let job: Job
+
+    /// Asks SLURM once; nil outside of a SLURM job, or when there is no limit.
+    ///
+    /// - Parameter say: Told, in one sentence, when SLURM cannot be asked.
+    init?(machine: Machine, directory: RunDirectory, job: Job, say: (String) -> Void) {
+        guard let allocation = machine.allocation else { return nil }
+        switch SlurmTools(machine: machine).state(of: allocation.name) {
+        case .known(let state):
+            guard let left = state.secondsLeft else { return nil }
+            limit = TimeLimit(end: Date().timeIntervalSince1970 + left)
+        case .forgotten:
+            return nil
+        case .unavailable(let reason):
+            say("the time limit is not known (\(reason)); the run stops when SLURM warns it")
+            return nil
+        }
+        events = directory.events
+        self.job = job
+        offset = (try? FileManager.default.attributesOfItem(atPath: events)[.size] as? UInt64) ?? 0
+    }
+
+    /// What to say when the run must stop now; nil as long as it may go on.
+    func reason(now: Double, beats: [Heartbeat]) -> String? {
+        measure()
+        guard limit.isDue(now: now, stepSeconds: TimeLimit.stepSeconds(beats, job: job)) else { return nil }
+        let save = limit.saveSeconds.map { ", and a checkpoint takes \(ProgressRenderer.digits($0)) s" } ?? ""
+        return "the time limit is \(Int(max(0, limit.end - now))) s away" + save
+    }
+
+    private struct Saved: Decodable {
+        var kind: String
+        var seconds: Double
+    }
+
+    /// Takes note of the checkpoints that the event log tells of since the last look.
+    private func measure() {
+        guard let handle = FileHandle(forReadingAtPath: events) else { return }
+        defer { try? handle.close() }
+        guard (try? handle.seek(toOffset: offset)) != nil, let bytes = try? handle.readToEnd(),
+            let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
+        else { return }
+        offset += UInt64(end - bytes.startIndex + 1)
+        for line in bytes[...end].split(separator: UInt8(ascii: "\n")) {
+            guard let event = try? JSONDecoder().decode(Saved.self, from: Data(line)),
+                event.kind == EventLog.Kind.checkpoint.rawValue
+            else { continue }
+            limit.saveSeconds = max(limit.saveSeconds ?? 0, event.seconds)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import Foundation
+import Testing
+
+/// All suites of this target run inside this one, one test after the other: there is one cluster.
+@Suite(.serialized, .enabled(if: LocalCluster.isWanted, "run by make test-cluster"))
+enum Cluster {}
+
+extension Cluster {
+    /// What befalls a job on a cluster; whatever it is, the bits are those of a run on one rank.
+    @Suite(.serialized)
+    struct LifeTests {
+        init() throws { try LocalCluster.up() }
+
+        @Test(arguments: ["srun", "mpirun"])
+        func `A job on three nodes completes`(launcher: String) throws {
+            let run = try ClusterRun(["--launcher", launcher])
+            try run.expectSameResult(restarts: 0...0)
+            #expect(run.log.contains("on n[1-3], ranks started by \(launcher)"))
+            #expect(Set(run.events("started").compactMap { $0["host"] as? String }) == ["n1", "n2", "n3"])
+        }
+
+        /// The signal goes to the ranks alone, as scancel sends it by default, or to the batch script alone.
+        @Test(arguments: [("srun", false), ("srun", true), ("mpirun", false), ("mpirun", true)])
+        func `A warned job saves, is queued again and goes on`(launcher: String, toScript: Bool) throws {
+            let run = try ClusterRun(["--launcher", launcher])
+            try run.waitForTeach()
+            try LocalCluster.login(words: ["scancel", "--signal=USR1"] + (toScript ? ["--batch"] : []) + [run.job])
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.events("requeued").count == 1)
+            #expect(run.events("launched").compactMap { $0["restarts"] as? Int } == [0, 1])
+            for words in [
+                "queueing job \(run.job) again: restart 1", "restart 1 of SLURM job", "resuming: teacher-0 from",
+            ] {
+                #expect(run.log.contains(words), "\(run.log)")
+            }
+        }
+
+        /// The ranks are halted until the run has noticed how little time is left: the job is too short for its limit.
+        @Test func `A job at its time limit saves before it and goes on`() throws {
+            let run = try ClusterRun(["--time", "1", "--warning-seconds", "5"])
+            try run.waitForTeach()
+            let ranks = try LocalCluster.ranks(of: run.path)
+            #expect(ranks.count == 3)
+            for rank in ranks { kill(rank, SIGSTOP) }
+            try LocalCluster.wait(until: "the run stops by itself:\n\(run.log)") { run.log.contains("stopping: ") }
+            for rank in ranks { kill(rank, SIGCONT) }
+            try run.expectSameResult(restarts: 1...2)
+            #expect(run.log.contains("stopping: the time limit is"), "\(run.log)")
+            #expect(!run.log.contains("DUE TO TIME LIMIT"), "\(run.log)")
+        }
+
+        @Test func `A job gives way to the urgent partition and goes on`() throws {
+            let run = try ClusterRun()
+            try run.waitForTeach()
+            let urgent = try LocalCluster.login(
+                "sbatch", "--parsable", "--partition=urgent", "--exclusive", "--nodes=3", "--output=/dev/null",
+                "--wrap",
+                "sleep 2")
+            #expect(urgent.code == 0)
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.log.contains("stopping: every group ends its step and saves"), "\(run.log)")
+            let job = urgent.output.trimmingCharacters(in: .whitespacesAndNewlines)
+            #expect(try run.field("JobState", of: job) == "COMPLETED")
+        }
+
+        @Test func `A job whose node is set down goes on with fewer nodes`() throws {
+            let run = try ClusterRun(["--minimum-nodes", "2"])
+            try run.waitForTeach()
+            try LocalCluster.login("scontrol", "update", "NodeName=n3", "State=DOWN", "Reason=test")
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.events("launched").last?["ranks"] as? Int == 2)
+        }
+
+        @Test func `A job that loses a slurmd is started again`() throws {
+            let run = try ClusterRun(["--minimum-nodes", "2"])
+            try run.waitForTeach()
+            try LocalCluster.kill("n2/slurmd")
+            // SLURM notices after SlurmdTimeout; until then the job may go on, and end.
+            let ranks = try LocalCluster.ranks(of: run.path)
+            for rank in ranks { kill(rank, SIGSTOP) }
+            try LocalCluster.wait(until: "SLURM takes the job back") { try run.field("Restarts") == "1" }
+            // What was cut off wakes up, and must not write into what goes on.
+            for rank in ranks { kill(rank, SIGCONT) }
+            try run.expectSameResult(restarts: 1...1)
+        }
+
+        @Test func `A job goes on while slurmctld is killed and started again`() throws {
+            let run = try ClusterRun()
+            try run.waitForTeach()
+            try LocalCluster.kill("slurmctld")
+            let before = run.steps()
+            try LocalCluster.wait(until: "the run goes on without") { run.steps() > before + 5 }
+            let answer = try LocalCluster.run([LocalCluster.repository + "cluster/local/up"])
+            #expect(answer.code == 0, "\(answer.error)")
+            try run.expectSameResult(restarts: 0...0)
+        }
+
+        @Test func `One task of an array is queued again and the other is not`() throws {
+            let sweep = try ClusterRun(["--sweep", "seed=3,4"], nodes: ["--nodes", "1", "--ranks-per-node", "2"])
+            let runs = ["\(sweep.path)/0-seed-3", "\(sweep.path)/1-seed-4"]
+            try sweep.waitForTeach(of: runs[1])
+            try LocalCluster.login("scancel", "--batch", "--signal=USR1", "\(sweep.job)_1")
+            try sweep.expectSameResult(restarts: 1...1, of: (job: "\(sweep.job)_1", run: runs[1], seed: 4))
+            try sweep.expectSameResult(restarts: 0...0, of: (job: "\(sweep.job)_0", run: runs[0], seed: 3))
+        }
+    }
+}
+
+extension LocalCluster {
+    /// The processes of the ranks of a run, on all nodes.
+    static func ranks(of run: String) throws -> [pid_t] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { process in
+            let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
+            let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            return words.first?.hasSuffix("/diptych-worker") == true && words.contains(run)
+        }
+    }
+}

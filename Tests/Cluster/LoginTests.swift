@@ -1,0 +1,134 @@
+import Foundation
+import Testing
+
+extension Cluster {
+    /// What a user does on the login node.
+    @Suite(.serialized)
+    struct LoginTests {
+        init() throws { try LocalCluster.up() }
+
+        @Test(arguments: [
+            (["--set", "teach.stesp=5"], 64, "the nearest valid key is `teach.steps`"),
+            (["--partition", "debgu"], 64, "there are: debug (default), urgent"),
+            (["--nodes", "3", "--ranks-per-node", "2"], 64, "must be 1...4, found 6"),
+            (["--nodes", "4"], 64, "has 3 nodes, the job asks for 4"),
+            (["--ranks-per-node", "3"], 64, "nodes of 2 cores"),
+            (["--time", "2:00:00"], 64, "allows 60 minutes"),
+            (["--module", "openmpi/4.1"], 64, "no command `module`"),
+            (["--constraint", "gpu"], 64, "Invalid feature specification"),
+            (["--partition", "a;b"], 64, "cluster.partition"),
+            (["--memory-gigabytes-per-node", "9000"], 64, "9.00 TB"),
+            (["--set", "data.images=/nonexistent"], 74, "/nonexistent"),
+        ])
+        func `What cannot work is refused with one message`(options: [String], code: Int32, words: String) throws {
+            try expectRefusal(options, code: code, words: words)
+        }
+
+        @Test func `A disk without room for the checkpoints is refused`() throws {
+            let folder = NSTemporaryDirectory() + "/diptych-full-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            #expect(try LocalCluster.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]).code == 0)
+            defer { _ = try? LocalCluster.run(["umount", folder]) }
+            try expectRefusal([], run: folder + "/run", code: 74, words: "the checkpoints take up to")
+        }
+
+        private func expectRefusal(_ options: [String], run: String? = nil, code: Int32, words: String) throws {
+            let folder = NSTemporaryDirectory() + "/diptych-refused-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
+            let run = run ?? folder + "/run"
+            let answer = try LocalCluster.diptych(["submit", folder + "/job.yaml", "--run", run] + options)
+            #expect(answer.code == code, "\(answer.error)")
+            let messages = answer.error.split(separator: "\n").filter { $0.hasPrefix("diptych: ") }
+            #expect(messages.count == 1 && answer.error.contains(words), "\(answer.error)")
+            #expect(!FileManager.default.fileExists(atPath: run))
+            #expect(try LocalCluster.login("squeue", "--noheader").output.isEmpty)
+        }
+
+        @Test func `A dry run prints the script and changes nothing`() throws {
+            let folder = NSTemporaryDirectory() + "/diptych-dry-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
+            let answer = try LocalCluster.diptych(
+                ["submit", folder + "/job.yaml", "--run", folder + "/run", "--nodes", "3", "--dry-run"])
+            #expect(answer.code == 0 && answer.output.hasPrefix("#!/bin/bash\n"), "\(answer.error)")
+            #expect(answer.output.contains("\nexec '"))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["job.yaml"])
+        }
+
+        @Test func `A hostile run directory is run in as it is`() throws {
+            let folder = NSTemporaryDirectory() + "/diptych \(UUID().uuidString) it's $(touch pwned) \"%j\" -x"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
+            let answer = try LocalCluster.diptych([
+                "submit", folder + "/job.yaml", "--run", folder + "/r", "--set", "teach.steps=5", "--set",
+                "distill.steps=5", "--wait", "--json",
+            ])
+            #expect(answer.code == 0, "\(answer.error)")
+            let log = try #require(try answer.json["log"] as? String)
+            #expect(try String(contentsOfFile: log, encoding: .utf8).contains("done: "))
+            #expect(try answer.json["exit"] as? Int == 0)
+        }
+
+        @Test func `A run is followed, cancelled with a checkpoint, and goes on when submitted again`() throws {
+            let run = try ClusterRun()
+            try run.waitForTeach()
+            let second = try LocalCluster.diptych([
+                "submit", run.folder + "/job.yaml", "--run", run.path, "--nodes", "3",
+            ])
+            #expect(
+                second.code == 74 && second.error.contains("with SLURM already, as job \(run.job)"), "\(second.error)")
+            let status = try LocalCluster.diptych(["status", run.path, "--json"]).json
+            #expect(status["state"] as? String == "running")
+            #expect(status["phase"] as? String == "teach")
+            let slurm = try #require(status["slurm"] as? [String: Any])
+            #expect(slurm["state"] as? String == "RUNNING" && slurm["nodes"] as? String == "n[1-3]")
+            #expect((slurm["seconds_left"] as? Double ?? 0) > 60)
+            #expect((status["ranks"] as? [[String: Any]])?.compactMap { $0["host"] as? String } == ["n1", "n2", "n3"])
+            let folder = try LocalCluster.diptych(["status", run.folder])
+            #expect(folder.output.contains("\(run.path): running, teacher-"), "\(folder.output)\(folder.error)")
+
+            let cancel = try LocalCluster.diptych(["cancel", run.path])
+            #expect(cancel.code == 0 && cancel.output.contains("saved and stopped"), "\(cancel.output)\(cancel.error)")
+            #expect(try run.field("JobState") == "FAILED" && run.field("ExitCode") == "75:0")
+            #expect(run.events("requeued").isEmpty)
+            let logs = try LocalCluster.diptych(["logs", run.path])
+            #expect(logs.output.contains("ranks started by srun"), "\(logs.error)")
+            let rank = try LocalCluster.diptych(["logs", run.path, "--rank", "2"]).output
+            #expect(rank.split(separator: "\n").allSatisfy { $0.contains("\"host\":\"n3\"") } && !rank.isEmpty)
+
+            let saved = run.steps()
+            let again = try LocalCluster.diptych([
+                "submit", run.folder + "/job.yaml", "--run", run.path, "--nodes", "2", "--json", "--wait",
+            ])
+            #expect(again.code == 0, "\(again.error)")
+            let job = try #require(try again.json["job_id"] as? String)
+            try run.expectSameResult(restarts: 0...0, of: (job: job, run: run.path, seed: 7))
+            #expect(saved > 15 && run.events("resumed").contains { ($0["step"] as? Int ?? 0) >= 10 })
+        }
+
+        @Test func `The drill tells what happened`() throws {
+            let run = try ClusterRun()
+            try run.waitForTeach()
+            let answer = try LocalCluster.diptych(["drill", run.path, "--json", "--queue-patience", "120"])
+            #expect(answer.code == 0, "\(answer.error)")
+            let steps = try #require(try answer.json["steps"] as? [[String: Any]])
+            #expect(steps.compactMap { $0["name"] as? String } == ["saved", "requeued", "restarted", "continued"])
+            #expect(steps.allSatisfy { $0["passed"] as? Bool == true })
+            try run.expectSameResult(restarts: 1...1)
+        }
+
+        @Test func `A job that may not be queued again ends with the run's code`() throws {
+            let run = try ClusterRun(["--requeue-limit", "0"])
+            try run.waitForTeach()
+            try LocalCluster.login("scancel", "--batch", "--signal=USR1", run.job)
+            try LocalCluster.wait(until: "the job ends") { try run.field("JobState") == "FAILED" }
+            #expect(try run.field("ExitCode") == "75:0")
+            #expect(run.events("requeued").isEmpty)
+        }
+    }
+}

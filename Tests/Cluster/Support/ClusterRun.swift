@@ -1,0 +1,126 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// A run of the tests' job, given to the cluster's SLURM.
+final class ClusterRun {
+    /// Some seconds of work on three ranks.
+    static let yaml = """
+        name: rehearsal
+        seed: 7
+        data:
+          reader: idx
+          images: /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz
+          labels: /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz
+          members: 200
+          split: {parts: 2, balance: label, near_duplicates: together}
+        model: {kind: unet2d, channels: [16, 32], layers_per_block: 1, attention: [false, true], norm_groups: 8, dropout: 0.1}
+        diffusion: {timesteps: 100}
+        defence: distillmd
+        teach: {steps: 60, batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, ema_decay: 0.9}
+        distill: {steps: 20, batch: 8, images_per_lane: 2, learning_rate: 1.0e-3, warmup_steps: 5, ema_decay: 0.9}
+        checkpoint: {every_steps: 10, every_minutes: 0, keep: 2}
+        sample: {count: 4, sampler: ddim, steps: 5, batch: 4}
+        cluster: {time_minutes: 10}
+
+        """
+
+    let folder: String
+    /// The run's directory.
+    let path: String
+    /// The SLURM job.
+    let job: String
+    /// What `diptych submit` said.
+    let answer: LocalCluster.Answer
+
+    /// Submits the job; three nodes unless told otherwise.
+    init(_ options: [String] = [], nodes: [String] = ["--nodes", "3"]) throws {
+        folder = NSTemporaryDirectory() + "/diptych-cluster-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let file = folder + "/job.yaml"
+        try Self.yaml.write(toFile: file, atomically: true, encoding: .utf8)
+        path = folder + "/run"
+        answer = try LocalCluster.diptych(["submit", file, "--run", path, "--json"] + nodes + options)
+        try #require(answer.code == 0, "\(answer.error)")
+        job = try #require(answer.json["job_id"] as? String)
+    }
+
+    deinit {
+        _ = try? LocalCluster.login("scancel", job)
+        try? FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// The text of a file of the run.
+    func text(_ name: String, of run: String? = nil) -> String {
+        (try? String(contentsOfFile: "\(run ?? path)/\(name)", encoding: .utf8)) ?? ""
+    }
+
+    /// The steps that a model's log tells of.
+    func steps(_ model: String = "teacher-0", of run: String? = nil) -> Int {
+        text("logs/\(model).jsonl", of: run).count { $0 == "\n" }
+    }
+
+    /// What `diptych run` said in the job, through all restarts.
+    var log: String { (try? String(contentsOfFile: "\(path)/slurm-\(job).out", encoding: .utf8)) ?? "" }
+
+    /// The lines of the event log of one kind.
+    func events(_ kind: String, of run: String? = nil) -> [[String: Any]] {
+        text("logs/events.jsonl", of: run).split(separator: "\n").compactMap {
+            try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+        }.filter { $0["kind"] as? String == kind }
+    }
+
+    /// A field of `scontrol show job`.
+    func field(_ name: String, of job: String? = nil) throws -> String {
+        let answer = try LocalCluster.login("scontrol", "show", "job", "--oneliner", job ?? self.job)
+        let found = answer.output.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix(name + "=") }
+        return String(found?.dropFirst(name.count + 1) ?? "")
+    }
+
+    /// Waits until the run is in the middle of teach.
+    func waitForTeach(of run: String? = nil) throws {
+        try LocalCluster.wait(until: "the run teaches") { steps(of: run) > 15 }
+    }
+
+    /// Waits for the job's end, which must be a good one, and expects the bits of a run on one rank.
+    func expectSameResult(
+        restarts: ClosedRange<Int>, of member: (job: String, run: String, seed: Int)? = nil, seconds: Double = 180,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let job = member?.job ?? self.job
+        let ended = ["COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT", "PREEMPTED"]
+        try LocalCluster.wait(until: "job \(job) ends:\n\(log)", seconds: seconds) {
+            // While slurmctld is down, there is no answer.
+            ended.contains(try field("JobState", of: job))
+        }
+        #expect(try field("JobState", of: job) == "COMPLETED", "\(log)", sourceLocation: sourceLocation)
+        let count = try #require(Int(field("Restarts", of: job)))
+        #expect(restarts.contains(count), "\(count) restarts\n\(log)", sourceLocation: sourceLocation)
+        let outcome = try JSONSerialization.jsonObject(with: Data(text("outcome.json", of: member?.run).utf8))
+        let weights = (outcome as? [String: Any])?["weights_sha256"] as? [String: String]
+        #expect(try weights == Reference.weights(seed: member?.seed ?? 7), sourceLocation: sourceLocation)
+    }
+}
+
+/// The same job on one rank of this machine, without SLURM.
+enum Reference {
+    private static let made = Mutex<[Int: [String: String]]>([:])
+
+    /// The hashes of all models' weights.
+    static func weights(seed: Int) throws -> [String: String] {
+        if let known = made.withLock({ $0[seed] }) { return known }
+        let folder = NSTemporaryDirectory() + "/diptych-reference-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
+        let answer = try LocalCluster.run(
+            [
+                LocalCluster.program, "run", folder + "/job.yaml", "--run", folder + "/run", "--ranks", "1", "--set",
+                "seed=\(seed)", "--json", "--quiet",
+            ])
+        try #require(answer.code == 0, "\(answer.error)")
+        let weights = try #require(try answer.json["weights_sha256"] as? [String: String])
+        made.withLock { $0[seed] = weights }
+        return weights
+    }
+}
