@@ -16,7 +16,8 @@ public struct Diptych: ParsableCommand {
         version: programVersion,
         subcommands: [
             PlanCommand.self, RunCommand.self, SubmitCommand.self, StatusCommand.self, LogsCommand.self,
-            CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self, BenchCommand.self,
+            CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self,
+            BenchCommand.self,
             DoctorCommand.self,
         ])
 
