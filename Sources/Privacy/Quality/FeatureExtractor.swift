@@ -48,6 +48,31 @@ public final class FeatureExtractor {
         }
     }
 
+    /// The extractor for an audit: a classifier trained on labelled images that nothing was trained on, unused ones if there
+    /// are at least as many as held-out ones, else those held out; without labels, random features.
+    ///
+    /// A classifier that was trained on the held-out images knows them better than any sample, so distances to them are
+    /// somewhat greater than their floor even for a perfect model; `origin` says so.
+    ///
+    /// - Parameters:
+    ///   - catalogue: The data set.
+    ///   - unused: Images that are neither members nor held out, catalogue indices; the first 20,000 are used.
+    ///   - heldOut: The held-out images, catalogue indices.
+    public convenience init(_ catalogue: Catalogue, unused: [Int], heldOut: [Int]) {
+        let isUnused = unused.count >= max(heldOut.count, 1)
+        let chosen = isUnused ? Array(unused.prefix(20_000)) : heldOut
+        guard let labels = catalogue.labels, catalogue.classCount > 1, !chosen.isEmpty else {
+            self.init(randomFor: catalogue.images)
+            return
+        }
+        self.init(
+            classifying: catalogue.images.subset(chosen), labels: chosen.map { labels[$0] },
+            classCount: catalogue.classCount,
+            source: isUnused
+                ? "images that no model was trained on and that are not held out"
+                : "held-out images, the very ones that samples are compared with")
+    }
+
     /// Random features for images without labels.
     ///
     /// - Parameter images: Any images of the shape to come.

@@ -1,16 +1,22 @@
 /// A place in a drawing: x to the right, y downwards.
-struct Point: Hashable, Sendable {
-    var x: Double
-    var y: Double
+package struct Point: Hashable, Sendable {
+    package var x: Double
+    package var y: Double
+
+    /// A place.
+    package init(x: Double, y: Double) {
+        self.x = x
+        self.y = y
+    }
 }
 
 /// A figure as lines, bars, dots and words, which `svg` and `Raster` render alike.
 ///
 /// Elements have roles instead of colours; a rendering gives each role its colour, so that a page may have a dark mode. What
 /// must be told apart differs in dashes, width or shape too.
-struct Drawing: Sendable {
+package struct Drawing: Sendable {
     /// What an element is for, and so how dark it is.
-    enum Role: String, CaseIterable, Sendable {
+    package enum Role: String, CaseIterable, Sendable {
         /// What the figure is about.
         case accent
         /// Text and lines that matter.
@@ -24,7 +30,7 @@ struct Drawing: Sendable {
     }
 
     /// How a line is interrupted: lengths of dashes and gaps in units; none for a solid line.
-    enum Dash: CaseIterable, Sendable {
+    package enum Dash: CaseIterable, Sendable {
         case solid
         case dashed
         case dotted
@@ -43,14 +49,14 @@ struct Drawing: Sendable {
     }
 
     /// Which end of a text stands at its place.
-    enum Anchor: String, Sendable {
+    package enum Anchor: String, Sendable {
         case start
         case middle
         case end
     }
 
     /// Something to draw.
-    enum Element: Sendable {
+    package enum Element: Sendable {
         case line([Point], role: Role, width: Double, dash: Dash, name: String)
         case bar(x: Double, y: Double, width: Double, height: Double, role: Role)
         case dot(Point, radius: Double, role: Role)
@@ -58,11 +64,17 @@ struct Drawing: Sendable {
     }
 
     /// Width in units; a unit is a pixel of a page that is not zoomed.
-    var width: Double
+    package var width: Double
     /// Height in units.
-    var height: Double
+    package var height: Double
     /// What to draw, the lowest first.
-    var elements: [Element] = []
+    package var elements: [Element] = []
+
+    /// An empty drawing.
+    package init(width: Double, height: Double) {
+        self.width = width
+        self.height = height
+    }
 
     /// Adds a line.
     mutating func line(

@@ -1,7 +1,7 @@
 import Datasets
 
 /// A drawing as pixels: black, grey and one blue on white, with smooth edges.
-struct Raster {
+package struct Raster {
     private let width: Int
     private let height: Int
     private let scale: Double
@@ -15,7 +15,7 @@ struct Raster {
     /// - Parameters:
     ///   - drawing: What to draw.
     ///   - scale: Pixels for each unit.
-    static func image(_ drawing: Drawing, scale: Double) -> ImageSet {
+    package static func image(_ drawing: Drawing, scale: Double) -> ImageSet {
         var raster = Raster(drawing, scale: scale)
         for element in drawing.elements { raster.draw(element) }
         return ImageSet(count: 1, channels: 3, height: raster.height, width: raster.width, pixels: raster.pixels)

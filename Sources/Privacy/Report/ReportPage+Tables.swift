@@ -109,11 +109,13 @@ extension ReportPage {
     private var extractors: HTML {
         let names = Set(report.releases.compactMap { $0.quality?.extractor }).sorted()
         guard !names.isEmpty else { return .none }
+        let differ: HTML =
+            names.count < 2 ? .none : " <b>The extractors differ, so these figures do not compare between releases.</b>"
         let counts = Set(report.releases.compactMap { $0.quality?.comparedImages }).sorted().map(String.init)
         return """
             <p class="note">Fréchet distance, score, precision and recall are computed in the features of \
             \(FigureText.list(names)), the distance and its floor between \(FigureText.list(counts)) images on each side. The \
-            features are not Inception's, so the distance is no FID and compares with none. Distances to images are root mean \
+            features are not Inception's, so the distance is no FID and compares with none.\(differ) Distances to images are root mean \
             squares in grey levels of 255.</p>
             """
     }

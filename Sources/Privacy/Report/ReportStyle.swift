@@ -93,11 +93,12 @@ enum ReportStyle {
         @media print {
           :root { --paper: #fff; --ink: #000; --soft: #444; --context: #888; --area: #d9d9d9; --rule: #999; --accent: #003c78; }
           @page { margin: 16mm; }
-          body { max-width: none; padding: 0; font-size: 9.5pt; }
+          html { font-size: 9.5pt; }
+          body { max-width: none; padding: 0; }
           h2, h3, caption { break-after: avoid; }
           figure, tr, .attacks, .verdicts li, dl > * { break-inside: avoid; }
           .scroll { overflow: visible; }
-          table { font-size: 8pt; }
+          table { font-size: .85rem; }
           th, td { padding-right: .7rem; }
           .panels { grid-template-columns: repeat(2, 1fr); }
           .f { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
