@@ -285,11 +285,12 @@ private enum Planted {
         let others = (0..<pairs).map { 2 * $0 }.filter { $0 % 4 == 2 }
         let neighbours = (0..<pairs).map { 2 * $0 + 1 }
         let attack = NeighbourLean(Planted.diffusion.schedule, parts: [members, neighbours], catalogue: catalogue)
-        // What the student imitates there: the best denoiser of part 0 and a blur of part 1.
-        let values = imageBatch(catalogue, indices: members).scalars.map { Double($0) }
+        // What the student imitates: the best denoiser of the members of both parts.
+        let known = members + neighbours
+        let values = imageBatch(catalogue, indices: known).scalars.map { Double($0) }
         let model = AttackedModel(
             denoiser: EmpiricalDenoiser(
-                images: members.indices.map { Array(values[$0 * size..<($0 + 1) * size]) },
+                images: known.indices.map { Array(values[$0 * size..<($0 + 1) * size]) },
                 schedule: Planted.diffusion.schedule), diffusion: Planted.diffusion)
         let items = members + others
         let images = imageBatch(catalogue, indices: items).scalars
