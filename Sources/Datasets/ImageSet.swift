@@ -1,3 +1,5 @@
+import Foundation
+
 /// Images of one shape as unsigned bytes: planar, (N, C, H, W) in row-major order.
 public struct ImageSet: Hashable, Sendable {
     /// The number of images, N.
@@ -53,5 +55,40 @@ public struct ImageSet: Hashable, Sendable {
         chosen.reserveCapacity(indices.count * bytesPerImage)
         for index in indices { chosen += pixels[range(of: index)] }
         return ImageSet(count: indices.count, channels: channels, height: height, width: width, pixels: chosen)
+    }
+}
+
+extension ImageSet: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case count, channels, height, width, pixels
+    }
+
+    /// Reads a set.
+    ///
+    /// - Throws: `DecodingError`, also when the number of pixels is not that of the shape.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let shape = try [CodingKeys.count, .channels, .height, .width].map { try values.decode(Int.self, forKey: $0) }
+        let pixels = [UInt8](try values.decode(Data.self, forKey: .pixels))
+        var expected = 1
+        for extent in shape {
+            let (product, overflow) = expected.multipliedReportingOverflow(by: max(extent, 0))
+            expected = overflow ? -1 : product
+        }
+        guard shape[0] >= 0, shape[1...].allSatisfy({ $0 > 0 }), pixels.count == expected else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .pixels, in: values, debugDescription: "\(pixels.count) pixels do not make up shape \(shape)")
+        }
+        self.init(count: shape[0], channels: shape[1], height: shape[2], width: shape[3], pixels: pixels)
+    }
+
+    /// Writes the shape and, in base 64, the pixels.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(count, forKey: .count)
+        try values.encode(channels, forKey: .channels)
+        try values.encode(height, forKey: .height)
+        try values.encode(width, forKey: .width)
+        try values.encode(Data(pixels), forKey: .pixels)
     }
 }

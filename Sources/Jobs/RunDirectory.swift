@@ -30,6 +30,8 @@ public struct RunDirectory: Hashable, Sendable {
     public var audit: String { path + "/audit" }
     /// The newest audit's report.
     public var auditReport: String { audit + "/report.json" }
+    /// Samples beside the training images that they come nearest to, for the newest audit's page; private.
+    public var auditPairs: String { audit + "/nearest.json" }
     /// All logs.
     public var logs: String { path + "/logs" }
     /// The steps of one model, one JSON line each.

@@ -25,7 +25,10 @@ extension EndToEnd {
             let releases = try #require(end.json["releases"] as? [[String: Any]])
             #expect(releases.count == 1)
             #expect(releases[0]["name"] as? String == "tiny")
-            #expect(releases[0].keys.contains("quality"))
+            let quality = try #require(releases[0]["quality"] as? [String: Any])
+            #expect((quality["extractor"] as? String)?.hasPrefix("classifier-28x28x1:") == true)
+            #expect(quality["samples"] as? Int == 8)
+            #expect(try #require(quality["frechet_distance"] as? Double) > 0)
             let attacks = try #require(releases[0]["attacks"] as? [[String: Any]])
             #expect(attacks.compactMap { $0["name"] as? String } == ["sima", "gan-leaks"])
             for attack in attacks {
@@ -37,8 +40,19 @@ extension EndToEnd {
                 #expect(attack["members"] as? Int == 16)
                 #expect((0...1).contains(try #require(attack["auc"] as? Double)))
             }
-            #expect(job.run.bytes("audit/report.json") != nil)
+            for file in ["report.json", "report.html", "attacks.csv", "roc.csv", "roc.png", "scores.png"] {
+                #expect(job.run.bytes("audit/\(file)") != nil, "\(file)")
+            }
             #expect(job.run.treasures == before, "the run itself is untouched")
+
+            // The same measurements, without what is private.
+            let page = try #require(job.run.bytes("audit/report.html"))
+            let open = try run(.diptych, arguments(job, ranks: 1, "sima,gan-leaks") + ["--public"], in: job.folder)
+            #expect(open.code == Exit.done, "\(open.error)")
+            #expect(job.run.bytes("audit/report.html") == page, "the run's own report stays")
+            let shown = String(decoding: try #require(job.run.bytes("audit/public/report.html")), as: UTF8.self)
+            #expect(String(decoding: page, as: UTF8.self).contains("data:image/png"))
+            #expect(!shown.contains("data:image/png") && !shown.contains(job.run.path))
         }
 
         @Test func `an audit that was killed or stopped goes on to the same report`() throws {

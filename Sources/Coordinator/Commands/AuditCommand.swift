@@ -39,6 +39,11 @@ struct AuditCommand: ParsableCommand {
     @Option(help: "Where the report goes; RUN/audit by default, or audit for several runs.", completion: .directory)
     var out: String?
 
+    @Flag(
+        name: .customLong("public"),
+        help: "Leaves out of the report every private image, the scores of single images, paths and seeds.")
+    var isPublic = false
+
     @Option(help: "MPI ranks; the machine's cores by default.")
     var ranks: Int?
 
@@ -77,12 +82,45 @@ struct AuditCommand: ParsableCommand {
             }.run()
             reports.append(try AuditCommand.read(directory.auditReport))
         }
-        let report = AuditReport.joined(AuditCommand.told(apart: reports, directories))
-        let folder = out.map(absolutePath) ?? (directories.count == 1 ? directories[0].audit : absolutePath("audit"))
-        try AuditPublication.publish(report, to: folder)
+        let named = AuditCommand.told(apart: reports, directories)
+        var report = AuditReport.joined(named)
+        report.provenance.append(AuditReport.Entry(name: "command", value: command(directories)))
+        let folder = folder(directories)
+        let pairs = zip(named, directories).flatMap { AuditCommand.pairs($1, of: $0) }
+        try AuditPublication.publish(report, pairs: pairs, audience: isPublic ? .anyone : .owner, to: folder)
         AuditText.table(report).forEach(console.say)
-        console.say("report: \(printable(folder))/report.json")
+        console.say("report: \(printable(folder))/report.html")
         console.report(AuditText.json(report, folder: folder))
+    }
+
+    /// Where the report goes. A public one never takes the place of the run's own.
+    private func folder(_ directories: [RunDirectory]) -> String {
+        if let out { return absolutePath(out) }
+        guard directories.count == 1 else { return absolutePath("audit") }
+        return directories[0].audit + (isPublic ? "/public" : "")
+    }
+
+    /// What repeats the audit; ranks make no difference.
+    private func command(_ directories: [RunDirectory]) -> String {
+        let names = directories.map { ($0.path as NSString).lastPathComponent }
+        var words = ["diptych", "audit"] + names + ["--budget", "\(budget)", "--samples", "\(samples)"]
+        words += ["--weights", weights.rawValue]
+        if let attacks { words += ["--attacks", attacks] }
+        if let images { words += ["--images", "\(images)"] }
+        return words.joined(separator: " ")
+    }
+
+    /// The images that the ranks have left for the page.
+    private static func pairs(_ directory: RunDirectory, of report: AuditReport) -> [NearestPairs] {
+        guard
+            let bytes = try? FileBytes.read(directory.auditPairs),
+            let pairs = try? JSONDecoder().decode([NearestPairs].self, from: bytes)
+        else { return [] }
+        return pairs.map { pair in
+            var pair = pair
+            pair.release = report.releases[0].name
+            return pair
+        }
     }
 
     /// Throws unless a run has what is audited.
@@ -136,7 +174,9 @@ struct AuditCommand: ParsableCommand {
 /// Where an audit's report becomes files for people and programs.
 enum AuditPublication {
     /// Writes what an audit found into a folder.
-    static func publish(_ report: AuditReport, to folder: String) throws {
+    static func publish(
+        _ report: AuditReport, pairs: [NearestPairs], audience: AuditReportWriter.Audience, to folder: String
+    ) throws {
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -146,10 +186,10 @@ enum AuditPublication {
                 "cannot create the folder \(printable(folder)) for the report: \(printable(error.localizedDescription))"
             )
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            try FileBytes.replace("\(folder)/report.json", with: encoder.encode(report))
+            for file in try AuditReportWriter(report, pairs: pairs, audience: audience).files() {
+                try FileBytes.replace("\(folder)/\(file.name)", with: Data(file.bytes))
+            }
         } catch let error as SystemCallError {
             throw error.failure
         }

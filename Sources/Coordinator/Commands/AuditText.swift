@@ -107,7 +107,7 @@ enum AuditText {
                 report.releases.map { release in
                     [
                         "name": .string(release.name), "defence": .string(release.defence),
-                        "parts": .integer(release.parts), "quality": .null,
+                        "parts": .integer(release.parts), "quality": release.quality.map(json) ?? .null,
                         "attacks": .array(
                             release.attacks.map { attack in
                                 [
@@ -129,6 +129,20 @@ enum AuditText {
                             }),
                     ]
                 }),
+        ]
+    }
+
+    private static func json(_ quality: QualityFigures) -> JSONValue {
+        [
+            "extractor": .string(quality.extractor), "samples": .integer(quality.samples),
+            "compared_images": .integer(quality.comparedImages),
+            "frechet_distance": .number(quality.frechetDistance),
+            "frechet_distance_floor": .number(quality.frechetDistanceFloor),
+            "inception_score": quality.inceptionScore.map { .number($0) } ?? .null,
+            "precision": .number(quality.precision), "recall": .number(quality.recall),
+            "median_distance_to_members": .number(quality.medianDistanceToMembers),
+            "median_distance_to_held_out": .number(quality.medianDistanceToHeldOut),
+            "extracted_fraction": .number(quality.extractedFraction),
         ]
     }
 }

@@ -10,9 +10,9 @@ public struct ReportFile: Hashable, Sendable {
 }
 
 /// Samples of a release beside the training images that they come nearest to. Private.
-public struct NearestPairs: Sendable {
+public struct NearestPairs: Codable, Sendable {
     /// The release's name, as in the report.
-    public let release: String
+    public var release: String
     /// Some samples, the most suspicious first.
     public let samples: ImageSet
     /// The nearest training image of each.

@@ -62,10 +62,23 @@ extension Session {
             }
         }
         try world.onRoot {
-            let report = try AuditReport(
+            var report = try AuditReport(
                 session: self, request: request, choice: choice, views: views, results: results)
+            var pairs: [NearestPairs] = []
+            // Samples are those of the whole release, which comes first.
+            if let samples = results.samples(of: 0) {
+                say("comparing \(samples.count) samples with training images and held-out ones")
+                if let quality = AuditQuality(
+                    samples: samples, release: report.releases[0].name, split: split, catalogue: catalogue)
+                {
+                    report.releases[0].quality = quality.figures
+                    report.protocolNotes.append(quality.note)
+                    pairs.append(quality.pairs)
+                }
+            }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            try AtomicFile.write([UInt8](encoder.encode(pairs)), to: directory.auditPairs)
             try AtomicFile.write([UInt8](encoder.encode(report)), to: directory.auditReport)
         }
         return .reported

@@ -60,18 +60,19 @@ extension AuditReport {
         _ session: Session, _ request: AuditRequest, _ choice: AuditProtocol, _ views: [AuditedView]
     ) -> [Entry] {
         var entries = [
-            Entry(name: "diptych", value: programVersion),
+            Entry(name: "diptych", value: programVersion, isPublic: true),
             Entry(name: "job hash", value: session.job.hash),
             Entry(name: "data SHA-256", value: session.catalogue.hash.description),
-            Entry(name: "images per side", value: "\(choice.imagesPerSide)"),
-            Entry(name: "budget", value: "\(request.budget)"),
+            Entry(name: "images per side", value: "\(choice.imagesPerSide)", isPublic: true),
+            Entry(name: "budget", value: "\(request.budget)", isPublic: true),
         ]
-        entries += views.map { Entry(name: "weights of \($0.name), SHA-256", value: $0.hash) }
+        entries += views.map { Entry(name: "weights of \($0.name), SHA-256", value: $0.hash, isPublic: true) }
         let profile = NumericsProfile.current()
         entries.append(
             Entry(
                 name: "numerics",
-                value: "oneDNN \(profile.oneDNN) (\(profile.oneDNNInstructions)), kernels \(profile.kernels.rawValue)"))
+                value: "oneDNN \(profile.oneDNN) (\(profile.oneDNNInstructions)), kernels \(profile.kernels.rawValue)",
+                isPublic: true))
         return entries
     }
 }
