@@ -16,7 +16,7 @@ public struct Diptych: ParsableCommand {
         version: programVersion,
         subcommands: [
             PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, VerifyCommand.self,
-            BenchCommand.self, DoctorCommand.self,
+            BenchCommand.self, TuneCommand.self, DoctorCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.

@@ -15,7 +15,7 @@ public struct WorkerCommand: ParsableCommand {
             without supervision or progress. Send SIGUSR1 to mpirun to save and stop.
             """,
         version: programVersion,
-        subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self], defaultSubcommand: ByHand.self)
+        subcommands: [ByHand.self, Train.self, Sample.self, Benchmark.self, Tune.self], defaultSubcommand: ByHand.self)
 
     /// For ArgumentParser, which fills in the values.
     public init() {}
@@ -120,6 +120,7 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Images per lane (default: the batch).") var imagesPerLane: Int?
         @Flag(help: "Time the forward pass alone.") var forward = false
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
+        @Option(help: "A file of convolution algorithms.") var convolutions: String?
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -132,6 +133,9 @@ public struct WorkerCommand: ParsableCommand {
 
         func run() throws {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                try world.together("reading the convolution algorithms") {
+                    try Job.adopt(convolutions.map { try ConvolutionFile.load(path: $0).table })
+                }
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
                     steps: steps, warmup: warmup, breaksDown: breakdown)

@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import Tensor
 import Testing
 
 @Suite struct ResolvedJobTests {
@@ -50,6 +51,7 @@ import Testing
         "distill.teacher_weights": "ema", "checkpoint.every_steps": "3", "checkpoint.every_minutes": "1",
         "checkpoint.keep": "9", "checkpoint.compression_level": "1", "sample.count": "5", "sample.sampler": "ddpm",
         "sample.steps": "7", "sample.eta": "0.5", "sample.batch": "2", "cluster.ranks": "2",
+        "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
     static let fixed: Set<String> = [
@@ -83,6 +85,13 @@ import Testing
             "checkpoint.keep", "checkpoint.compression_level", "cluster.ranks",
         ]
         #expect(Set(JobSchema.keys.filter { $0.effect == .free }.map(\.path)) == free)
+    }
+
+    @Test func whatTheNumericsProfileComparesIsNoPartOfTheHash() throws {
+        let compared = JobSchema.keys.filter { $0.effect == .profile }
+        #expect(compared.map(\.path) == ["numerics.convolutions", "numerics.instructions"])
+        #expect(try job("numerics.instructions=avx2").numerics.instructions == .avx2)
+        #expect(refusal(smallJob, overrides: ["numerics.instructions=sse"]).contains("`avx2`, `avx512`, or null"))
     }
 
     @Test func moreStepsExtendAndFewerDoNot() throws {
