@@ -106,7 +106,7 @@ let package = Package(
         .testTarget(
             name: "PrivacyTests", dependencies: ["Privacy", "Diffusion", "Datasets", "Tensor", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "JobsTests", dependencies: ["Jobs", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "JobsTests", dependencies: ["Jobs", "Tensor", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "CoordinatorTests", dependencies: ["Coordinator", "Jobs", "TestSupport"],
             swiftSettings: strict),

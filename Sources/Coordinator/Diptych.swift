@@ -17,8 +17,7 @@ public struct Diptych: ParsableCommand {
         subcommands: [
             PlanCommand.self, RunCommand.self, SubmitCommand.self, StatusCommand.self, LogsCommand.self,
             CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self,
-            BenchCommand.self,
-            DoctorCommand.self,
+            BenchCommand.self, TuneCommand.self, DoctorCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.

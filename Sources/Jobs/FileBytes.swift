@@ -54,10 +54,16 @@ public enum FileBytes {
 
     /// Replaces a file durably: temporary file in the same directory, fsync, rename, fsync of the directory.
     ///
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - bytes: What it is to hold.
+    ///   - mode: Who may read and write a new file, less the process's umask; the user alone unless told otherwise.
     /// - Throws: `SystemCallError`; the old file is then still there.
-    public static func replace(_ path: String, with bytes: Data) throws(SystemCallError) {
+    public static func replace(
+        _ path: String, with bytes: Data, mode: mode_t = 0o600
+    ) throws(SystemCallError) {
         let temporary = "\(path).\(getpid()).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw SystemCallError(temporary, "open") }
         do throws(SystemCallError) {
             defer { close(descriptor) }

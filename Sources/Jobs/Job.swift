@@ -1,5 +1,6 @@
 import Datasets
 import Diffusion
+import Tensor
 
 /// A job: what to train, on what, how it is defended, with which ranks.
 ///
@@ -28,6 +29,8 @@ public struct Job: Hashable, Sendable {
     public var checkpoint = CheckpointOptions()
     /// The grid of images at the run's end.
     public var sample = SampleOptions()
+    /// How numbers are computed.
+    public var numerics = NumericsOptions()
     /// Where it runs.
     public var cluster = ClusterOptions()
 
@@ -223,6 +226,17 @@ extension Job {
         public var guidanceScale = 1.0
         /// Images denoised together; part of the result's definition, so fixed by the job.
         public var batch = 16
+
+        /// Makes a section of defaults.
+        public init() {}
+    }
+
+    /// The section `numerics`.
+    public struct NumericsOptions: Hashable, Sendable {
+        /// Path of the table of convolution algorithms; made absolute when a run is prepared. Nil for the rule alone.
+        public var convolutions: String?
+        /// The widest instructions to compute with, where a processor has more; nil for all it has.
+        public var instructions: InstructionSet?
 
         /// Makes a section of defaults.
         public init() {}

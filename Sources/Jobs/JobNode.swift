@@ -53,9 +53,14 @@ extension JobNode {
     /// - Parameters:
     ///   - yaml: The text.
     ///   - hasLines: Whether line numbers of the text mean anything to the user.
-    static func parse(_ yaml: String, hasLines: Bool = true) throws(JobSyntaxError) -> JobNode? {
-        guard yaml.utf8.count <= largestFile else {
-            throw JobSyntaxError(line: nil, text: "is larger than \(largestFile) bytes; a job file is a page of text")
+    ///   - limit: Largest size of the text, in bytes.
+    static func parse(
+        _ yaml: String, hasLines: Bool = true, limit: Int = largestFile
+    ) throws(JobSyntaxError) -> JobNode? {
+        guard yaml.utf8.count <= limit else {
+            throw JobSyntaxError(
+                line: nil,
+                text: "is larger than \(limit) bytes" + (limit == largestFile ? "; a job file is a page of text" : ""))
         }
         try refuseSharedNodes(yaml)
         let root: Node?
@@ -72,7 +77,7 @@ extension JobNode {
     private static func convert(_ node: Node, hasLines: Bool) throws(JobSyntaxError) -> JobNode {
         let line = hasLines ? node.mark?.line : nil
         func refuse(_ what: String) -> JobSyntaxError {
-            JobSyntaxError(line: line, text: "\(what) has no place in a job file")
+            JobSyntaxError(line: line, text: "\(what) has no place here")
         }
         guard node.anchor == nil else { throw refuse("an anchor (&name)") }
         switch node {
@@ -145,7 +150,7 @@ extension JobNode {
             case "&", "*":
                 if startsToken {
                     throw JobSyntaxError(
-                        line: line, text: "an anchor or alias (&name, *name) has no place in a job file")
+                        line: line, text: "an anchor or alias (&name, *name) has no place here")
                 }
             case "[", "{":
                 depth += 1

@@ -10,6 +10,7 @@ extension JobSchema {
                 switch key.effect {
                 case .bits: "another job"
                 case .extendable: "larger with `--extend`"
+                case .profile: "same numerics profile"
                 case .free: "free"
                 }
             let row =

@@ -10,6 +10,9 @@ public enum JobSchema {
         case bits
         /// Training may go on for longer: a larger value with `--extend`.
         case extendable
+        /// It changes bits, but so does the machine: what comes of both is in the numerics profile, which must be the
+        /// run's.
+        case profile
         /// Paths, ranks, retention and the like: may differ.
         case free
     }
@@ -233,5 +236,12 @@ public enum JobSchema {
             meaning: "classifier-free guidance: 1 for none, more for images that show their class more clearly, at two "
                 + "network evaluations a step; needs `model.class_dropout`"),
         key("sample.batch", \.sample.batch, .integer(1...65_536), meaning: "images denoised together"),
+        key(
+            "numerics.convolutions", \.numerics.convolutions, .optional(.path), .profile,
+            meaning: "file of `diptych tune` that chooses the algorithm of each convolution; null for the rule in the "
+                + "source. Relative paths start at the current directory"),
+        key(
+            "numerics.instructions", \.numerics.instructions, .optional(.choice()), .profile,
+            meaning: "widest instructions to compute with, on processors that have more; null for all there are"),
     ]
 }

@@ -14,6 +14,8 @@ public struct RunDirectory: Hashable, Sendable {
 
     /// The job as resolved.
     public var job: String { path + "/job.yaml" }
+    /// The run's copy of the table of convolution algorithms, if its job names one.
+    public var convolutions: String { path + "/convolutions.yaml" }
     /// The split; private.
     public var split: String { path + "/split.h5" }
     /// All checkpoints.

@@ -37,13 +37,17 @@ public struct RunPreparation: Sendable {
         var job = job
         job.data.images = absolutePath(job.data.images)
         job.data.labels = job.data.labels.map(absolutePath)
+        job.numerics.convolutions = job.numerics.convolutions.map(absolutePath)
         var differences: [Job.Difference] = []
         let isResumed = directory.isPrepared
-        if isResumed {
+        if !isResumed {
+            try directory.copyConvolutions(of: job)
+        } else {
             let older = try directory.readJob()
             differences = job.differences(from: older)
             try check(differences, job: job, older: older, directory: directory, extend: extend)
             try checkData(job, instead: older)
+            try directory.checkConvolutions(of: job, older: older, freeName: freeName(directory.path))
         }
         try directory.write(job)
         var steps: [String: Int] = [:]

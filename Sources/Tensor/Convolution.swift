@@ -1,21 +1,21 @@
 import Synchronization
 
 /// The directions in which a convolution is computed.
-package enum ConvolutionDirection: Hashable {
+package enum ConvolutionDirection: String, CaseIterable, Sendable {
     case forward
-    case sourceGradient
-    case weightsGradient
+    case sourceGradient = "source_gradient"
+    case weightsGradient = "weights_gradient"
 }
 
 /// Everything that decides how a convolution is computed.
-package struct ConvolutionShape: Hashable {
+package struct ConvolutionShape: Hashable, Sendable {
     /// (N, C, H, W).
-    let source: [Int]
+    package let source: [Int]
     /// (out, C, kernel height, kernel width).
-    let weights: [Int]
-    let stride: Int
-    let padding: Padding
-    let hasBias: Bool
+    package let weights: [Int]
+    package let stride: Int
+    package let padding: Padding
+    package let hasBias: Bool
 
     /// Describes a convolution.
     package init(source: [Int], weights: [Int], stride: Int, padding: Padding, hasBias: Bool) {
@@ -35,7 +35,7 @@ package struct ConvolutionShape: Hashable {
     }
 
     /// (N, out, H', W') with H' = floor((H + top + bottom - kernel height) / stride) + 1.
-    var result: [Int] {
+    package var result: [Int] {
         [
             source[0], weights[0],
             (source[2] + padding.top + padding.bottom - weights[2]) / stride + 1,
@@ -43,9 +43,9 @@ package struct ConvolutionShape: Hashable {
         ]
     }
 
-    /// The rule: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of stride 1 between channels in multiples of 16, when
-    /// the lane's results have enough tiles of 4x4 pixels to pay for the transformation of the weights; direct convolution
-    /// otherwise.
+    /// The rule, where no ``ConvolutionTable`` says otherwise: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of
+    /// stride 1 between channels in multiples of 16, when the lane's results have enough tiles of 4x4 pixels to pay for
+    /// the transformation of the weights; direct convolution otherwise.
     ///
     /// Measured on 32 to 256 channels, 4x4 to 32x32 pixels and 1 to 16 images: Winograd wins from 48 tiles on, and from 32
     /// for the gradient of the weights. Raise ``NumericsProfile/currentRules`` with every change: it changes results.
@@ -77,31 +77,33 @@ final class CompiledConvolution: Sendable {
     /// As above, adding to the gradient that is there.
     let addingReorder: OneDNN.Reorder?
 
-    private static let cache = Mutex<[Key: CompiledConvolution]>([:])
+    private static let cache = Mutex<[DirectedConvolution: (compiled: CompiledConvolution, uses: Int)]>([:])
 
-    private struct Key: Hashable {
-        let shape: ConvolutionShape
-        let direction: ConvolutionDirection
-    }
+    /// How often each compiled convolution was asked for.
+    static var uses: [DirectedConvolution: Int] { cache.withLock { $0.mapValues(\.uses) } }
 
     /// The compiled convolution of a shape, from the cache or new.
     static func of(_ shape: ConvolutionShape, _ direction: ConvolutionDirection) -> CompiledConvolution {
         cache.withLock { cache in
-            let key = Key(shape: shape, direction: direction)
-            if let found = cache[key] { return found }
-            let compiled = CompiledConvolution(shape, direction)
-            cache[key] = compiled
+            let convolution = DirectedConvolution(shape, direction)
+            if let found = cache[convolution]?.compiled {
+                cache[convolution]?.uses += 1
+                return found
+            }
+            let algorithm = ConvolutionTable.algorithm(for: convolution)
+            guard
+                let compiled = CompiledConvolution(convolution, algorithm)
+                    ?? CompiledConvolution(convolution, .direct)
+            else { fatalError("oneDNN has no \(direction) of \(shape)") }
+            cache[convolution] = (compiled, 1)
             return compiled
         }
     }
 
-    private init(_ shape: ConvolutionShape, _ direction: ConvolutionDirection) {
-        let winograd =
-            shape.prefersWinograd(direction)
-            ? OneDNN.convolution(direction, of: shape, algorithm: .winograd) : nil
-        guard let primitive = winograd ?? OneDNN.convolution(direction, of: shape, algorithm: .direct) else {
-            fatalError("oneDNN has no \(direction) of \(shape)")
-        }
+    /// Compiles a convolution; nil when oneDNN has no such algorithm for it.
+    init?(_ convolution: DirectedConvolution, _ algorithm: ConvolutionAlgorithm) {
+        let (shape, direction) = (convolution.shape, convolution.direction)
+        guard let primitive = OneDNN.convolution(direction, of: shape, algorithm: algorithm) else { return nil }
         self.primitive = primitive
         let plain = OneDNN.MemoryDescriptor.plain(shape.weights)
         let wanted = primitive.memory(direction == .weightsGradient ? .weightsGradient : .weights)

@@ -1,6 +1,7 @@
 import CKernels
 import COneDNN
 import Glibc
+import Synchronization
 
 /// A set of processor instructions that code is compiled for, each containing the one before.
 public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable {
@@ -8,12 +9,18 @@ public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable 
 
     /// Keeps oneDNN and our kernels to this set, where the processor has more.
     ///
-    /// - Returns: Whether it took effect: oneDNN obeys only before its first use in the process.
+    /// - Returns: Whether it holds: oneDNN obeys only before its first use in the process, and only once.
     @discardableResult
     public func limit() -> Bool {
-        let level = diptych_kernels_select(CInt(level))
-        return level <= CInt(self.level) && dnnl_set_max_cpu_isa(oneDNNName) == dnnl_success
+        Self.cap.withLock { cap in
+            if let cap { return cap == self }
+            guard dnnl_set_max_cpu_isa(oneDNNName) == dnnl_success else { return false }
+            cap = self
+            return diptych_kernels_select(CInt(level)) <= CInt(level)
+        }
     }
+
+    private static let cap = Mutex<InstructionSet?>(nil)
 
     /// Less is contained in more.
     public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.level < b.level }
@@ -64,6 +71,8 @@ public struct NumericsProfile: Codable, Hashable, Sendable {
     public var level3Cache: Int
     /// Version of the C library, whose cosines and exponentials stand in the noise schedules and time embeddings.
     public var cLibrary: String
+    /// SHA-256 of the table that chooses the algorithms of convolutions; nil for the rule alone.
+    public var convolutions: String?
 
     /// The profile of this process.
     public static func current() -> NumericsProfile {
@@ -71,7 +80,7 @@ public struct NumericsProfile: Codable, Hashable, Sendable {
             rules: currentRules, kernels: .ofKernels, oneDNNInstructions: oneDNNInstructionSet(),
             oneDNN: oneDNNVersion(), level1DataCache: ProcessorCaches.size(level: 1),
             level2Cache: ProcessorCaches.size(level: 2), level3Cache: ProcessorCaches.size(level: 3),
-            cLibrary: String(cString: gnu_get_libc_version()))
+            cLibrary: String(cString: gnu_get_libc_version()), convolutions: ConvolutionTable.installed?.sha256)
     }
 
     /// What differs from another profile, one phrase for each difference, empty if nothing does.
@@ -91,6 +100,7 @@ public struct NumericsProfile: Codable, Hashable, Sendable {
             ("second-level cache in bytes", "\(level2Cache)"),
             ("third-level cache in bytes", "\(level3Cache)"),
             ("C library", cLibrary),
+            ("table of convolution algorithms", convolutions.map { "SHA-256 \($0)" } ?? "none"),
         ]
     }
 }

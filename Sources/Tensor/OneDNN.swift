@@ -255,11 +255,6 @@ enum OneDNN {
 
     // MARK: Convolution
 
-    /// The algorithms that the rule of ``ConvolutionShape`` chooses from.
-    enum ConvolutionAlgorithm {
-        case direct, winograd
-    }
-
     /// Compiles one direction of a convolution; nil when oneDNN has no such algorithm for the shape.
     static func convolution(
         _ direction: ConvolutionDirection, of shape: ConvolutionShape, algorithm: ConvolutionAlgorithm

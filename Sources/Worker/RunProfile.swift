@@ -17,7 +17,8 @@ package enum RunProfile {
                 let failure = DiptychFailure(
                     .usage,
                     "rank \(rank) would not compute the same bits as rank 0: \(differences.joined(separator: "; ")) (here: "
-                        + "rank \(rank), there: rank 0). Run on nodes of one kind, with the same libraries")
+                        + "rank \(rank), there: rank 0). Run on nodes of one kind, with the same libraries; `numerics.instructions` keeps newer "
+                        + "processors to what older ones have")
                 throw world.shared(failure, "comparing the machines")
             }
         }
@@ -40,7 +41,7 @@ package enum RunProfile {
                 .usage,
                 "the run in \(directory.path) would go on with other bits than it began with: "
                     + "\(differences.joined(separator: "; ")) (here: this execution, there: the run's first). Go on with a "
-                    + "machine and libraries of the first kind; or remove \(path) to accept results that cannot be repeated"
+                    + "machine and libraries of the first kind, and the same `numerics`; or remove \(path) to accept results that cannot be repeated"
             )
         }
     }

@@ -64,6 +64,7 @@ package final class Session {
         events = try world.together("opening the event log") {
             purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil
         }
+        try world.together("preparing the numerics") { try job.adoptNumerics(in: directory) }
         let profile = NumericsProfile.current()
         try RunProfile.compare(profile, on: world)
         if purpose == .training {
@@ -185,6 +186,7 @@ extension NumericsProfile {
             "onednn_instructions": .string(oneDNNInstructions), "onednn": .string(oneDNN),
             "level_1_data_cache": .integer(level1DataCache), "level_2_cache": .integer(level2Cache),
             "level_3_cache": .integer(level3Cache), "c_library": .string(cLibrary),
+            "convolutions": convolutions.map { JSONValue.string($0) } ?? .null,
         ]
     }
 }

@@ -16,7 +16,7 @@ public struct WorkerCommand: ParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            ByHand.self, Train.self, Sample.self, Audit.self, Benchmark.self, Examination.self,
+            ByHand.self, Train.self, Sample.self, Audit.self, Benchmark.self, Examination.self, Tune.self,
         ], defaultSubcommand: ByHand.self)
 
     /// For ArgumentParser, which fills in the values.
@@ -192,6 +192,7 @@ public struct WorkerCommand: ParsableCommand {
         @Flag(help: "Time the forward pass alone.") var forward = false
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
         @Option(help: "Save a checkpoint into this folder in the middle of the timed steps.") var checkpoint: String?
+        @Option(help: "A file of convolution algorithms.") var convolutions: String?
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -204,6 +205,9 @@ public struct WorkerCommand: ParsableCommand {
 
         func run() throws {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
+                try world.together("reading the convolution algorithms") {
+                    try Job.adopt(convolutions.map { try ConvolutionFile.load(path: $0).table })
+                }
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
                     steps: steps, warmup: warmup, breaksDown: breakdown, checkpointFolder: checkpoint)

@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import Tensor
 import Testing
 
 @Suite struct ResolvedJobTests {
@@ -55,6 +56,7 @@ import Testing
         "cluster.time_minutes": "60", "cluster.constraint": "a&b", "cluster.modules": "[gcc/13]",
         "cluster.prologue": "[\"ulimit -c 0\"]", "cluster.directives": "[--exclusive]", "cluster.warning_seconds": "90",
         "cluster.requeue_limit": "3",
+        "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
     static let fixed: Set<String> = [
@@ -90,6 +92,13 @@ import Testing
         let found = JobSchema.keys.filter { $0.effect == .free }.map(\.path)
         #expect(Set(found.filter { !$0.hasPrefix("cluster.") }) == free)
         #expect(JobSchema.keys.filter { $0.path.hasPrefix("cluster.") }.allSatisfy { $0.effect == .free })
+    }
+
+    @Test func whatTheNumericsProfileComparesIsNoPartOfTheHash() throws {
+        let compared = JobSchema.keys.filter { $0.effect == .profile }
+        #expect(compared.map(\.path) == ["numerics.convolutions", "numerics.instructions"])
+        #expect(try job("numerics.instructions=avx2").numerics.instructions == .avx2)
+        #expect(refusal(smallJob, overrides: ["numerics.instructions=sse"]).contains("`avx2`, `avx512`, or null"))
     }
 
     @Test func moreStepsExtendAndFewerDoNot() throws {

@@ -27,13 +27,14 @@ import Testing
 
     @Test func everyDifferenceIsNamed() throws {
         // Whatever is stored is compared: a new property without a line here would pass unnoticed.
-        let profile = NumericsProfile.current()
+        var profile = NumericsProfile.current()
+        profile.convolutions = "abc"
         let stored = try #require(
             JSONSerialization.jsonObject(with: JSONEncoder().encode(profile)) as? [String: Any])
         var other = profile
         other.rules = -1
         other.kernels = profile.kernels == .avx2 ? .avx512 : .avx2
-        (other.oneDNNInstructions, other.oneDNN, other.cLibrary) = ("", "", "")
+        (other.oneDNNInstructions, other.oneDNN, other.cLibrary, other.convolutions) = ("", "", "", nil)
         (other.level1DataCache, other.level2Cache, other.level3Cache) = (-1, -1, -1)
         #expect(profile.differences(from: other).count == stored.count)
     }

@@ -94,7 +94,13 @@ import Worker
         let failure = errorThrown { try RunProfile.check(profile, in: directory) } as? DiptychFailure
         #expect(failure?.code == .usage)
         #expect(failure?.message.contains("C library is 0.0 here") == true)
+        profile = .current()
+        profile.convolutions = "abc"
+        let other = errorThrown { try RunProfile.check(profile, in: directory) } as? DiptychFailure
+        #expect(
+            other?.message.contains("table of convolution algorithms is SHA-256 abc here and none there") == true)
         try FileManager.default.removeItem(atPath: directory.path + "/profile.json")
+        try RunProfile.check(profile, in: directory)
         try RunProfile.check(profile, in: directory)
     }
 }

@@ -47,6 +47,11 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Images per lane; one lane per rank by default.")
     var imagesPerLane: Int?
 
+    @Option(
+        help: "A file of `diptych tune`, to time the network with its algorithms.",
+        completion: .file(extensions: ["yaml"]))
+    var convolutions: String?
+
     @Flag(help: "Prints one line of JSON.")
     var json = false
 
@@ -81,6 +86,7 @@ struct BenchCommand: ParsableCommand {
         if let checkpoint { arguments += ["--checkpoint", checkpoint] }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
+        if let convolutions { arguments += ["--convolutions", absolutePath(convolutions)] }
         return arguments
     }
 

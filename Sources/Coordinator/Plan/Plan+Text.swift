@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Jobs
+import Tensor
 
 extension Plan {
     /// For people.
@@ -15,6 +16,12 @@ extension Plan {
                 + "\(configuration.height) x \(configuration.width), "
                 + "\(ProgressRenderer.digits(Double(cost.multiplyAddsPerImage) / 1e9)) G multiply-adds for one forward pass"
         )
+        if let path = job.numerics.convolutions, let convolutions {
+            lines.append("convolutions: \(convolutions.entries.count) algorithms as \(printable(path)) says")
+        }
+        if let instructions = job.numerics.instructions {
+            lines.append("instructions: at most \(instructions.rawValue)")
+        }
         lines.append("ranks: \(placement.ranks), at most \(job.rankLimit)")
         let models = job.taughtModels
         for (index, group) in placement.groups.enumerated() {
@@ -74,6 +81,10 @@ extension Plan {
         return [
             "job": .string(job.name), "hash": .string(job.hash), "run": .string(directory.path),
             "exists": .boolean(directory.isPrepared), "defence": .string(job.defence.rawValue),
+            "numerics": [
+                "convolutions_sha256": convolutions.map { .string($0.sha256) } ?? .null,
+                "instructions": job.numerics.instructions.map { .string($0.rawValue) } ?? .null,
+            ],
             "ranks": .integer(placement.ranks), "rank_limit": .integer(job.rankLimit),
             "parameters": .integer(cost.parameters), "multiply_adds_per_image": .integer(cost.multiplyAddsPerImage),
             "groups": .array(

@@ -46,6 +46,8 @@ struct Plan {
     let cost: MemoryPlan.NetworkCost
     let memory: MemoryPlan
     let times: [PhaseTime]
+    /// The algorithms of convolutions, if the job names a file of them.
+    let convolutions: ConvolutionFile?
     /// Something the user should know about the data, if there is anything.
     let dataNote: String?
 
@@ -56,9 +58,10 @@ struct Plan {
     ///   - placement: Its ranks.
     ///   - run: The run's directory, if given.
     ///   - rate: Training images per second of one rank, if the user states them.
-    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built or too few images, 65 for damaged data, 74 for
+    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, too few images or a bad file of convolutions, 65 for damaged data, 74 for
     ///   data that are not there.
     init(job: Job, placement: Placement, run: String?, rate: Double?) throws {
+        convolutions = try job.numerics.convolutions.map { try ConvolutionFile.load(path: $0) }
         self.job = job
         self.placement = placement
         directory = RunDirectory(run ?? "runs/\(job.name)")
@@ -76,7 +79,8 @@ struct Plan {
         times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate)
     }
 
-    private static func images(of job: Job) throws -> (shape: [Int], classCount: Int, note: String?) {
+    /// The size of the job's images and its number of classes, from the data, or from `data.shape` without them.
+    static func images(of job: Job) throws -> (shape: [Int], classCount: Int, note: String?) {
         let path = absolutePath(job.data.images)
         if access(path, F_OK) != 0, let shape = job.data.shape {
             return (shape, 1, "data: \(printable(path)) is not there; planned with `data.shape`")
