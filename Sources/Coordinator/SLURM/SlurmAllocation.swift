@@ -53,10 +53,9 @@ package struct SlurmAllocation: Hashable {
     /// The numbers of SLURM's notation `2(x3),1`.
     package static func counts(_ text: String) -> [Int] {
         text.split(separator: ",").flatMap { part -> [Int] in
-            let pieces = part.split { "(x)".contains($0) }.map { Int($0) }
-            guard let value = pieces.first ?? nil, let times = pieces.count > 1 ? pieces[1] : 1, times < 100_000 else {
-                return []
-            }
+            guard let match = part.wholeMatch(of: /(\d+)(?:\(x(\d+)\))?/), let value = Int(match.1),
+                case let times = match.2.map({ Int($0) ?? 0 }) ?? 1, times < 100_000
+            else { return [] }
             return [Int](repeating: value, count: times)
         }
     }
