@@ -120,6 +120,8 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Images per lane (default: the batch).") var imagesPerLane: Int?
         @Flag(help: "Time the forward pass alone.") var forward = false
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
+        @Flag(inversion: .prefixedNo, help: "Reduce gradients during the backward pass (default: across hosts).")
+        var overlap: Bool?
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -134,7 +136,7 @@ public struct WorkerCommand: ParsableCommand {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
-                    steps: steps, warmup: warmup, breaksDown: breakdown)
+                    steps: steps, warmup: warmup, breaksDown: breakdown, overlaps: overlap)
                 let result = try bench.run(on: world)
                 try world.onRoot {
                     let encoder = JSONEncoder()

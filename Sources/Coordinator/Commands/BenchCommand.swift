@@ -33,6 +33,11 @@ struct BenchCommand: ParsableCommand {
     @Flag(help: "Tells where the time of a training step goes.")
     var breakdown = false
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Reduces gradients during the backward pass, or after it; by default during it across hosts.")
+    var overlap: Bool?
+
     @Option(help: "Steps that are timed; their median counts.")
     var steps = 5
 
@@ -53,6 +58,7 @@ struct BenchCommand: ParsableCommand {
         try check("steps", steps, 1...1_000_000)
         try check("warmup", warmup, 0...1_000_000)
         if let ranks { try check("ranks", ranks, 1...65_536) }
+        if forward, overlap != nil { throw ValidationError("--overlap is of a training step, not of --forward") }
         if forward, breakdown { throw ValidationError("--breakdown is of a training step, not of --forward") }
         if let imagesPerLane {
             try check("images-per-lane", imagesPerLane, 1...batch)
@@ -67,6 +73,7 @@ struct BenchCommand: ParsableCommand {
         var arguments = ["bench", "--model", model.rawValue, "--batch", "\(batch)"]
         if forward { arguments.append("--forward") }
         if breakdown { arguments.append("--breakdown") }
+        if let overlap { arguments.append(overlap ? "--overlap" : "--no-overlap") }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
         return arguments
