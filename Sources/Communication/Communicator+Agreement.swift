@@ -49,6 +49,9 @@ extension Communicator {
         }
     }
 
+    /// Whether the ranks are on more than one host.
+    public func spansHosts() throws -> Bool { Set(try allGather(host)).count > 1 }
+
     /// Every rank's numbers, in rank order, bit for bit; lengths may differ.
     public func allGather(_ values: [Double]) throws -> [[Double]] {
         try allGather(values.flatMap { bytes(of: $0.bitPattern) }).map { numbers in

@@ -89,8 +89,8 @@ public struct MemoryPlan: Hashable, Sendable {
         let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes
         func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
         {
-            let costs = groups.map { Self.exchange(lanes: $0, of: options.lanes, padded: padded) }
-            let widest = costs.max { $0.all < $1.all } ?? (0, 0)
+            let volumes = groups.map { ExchangeVolume(lanes: $0, of: options.lanes, padded: padded) }
+            let widest = volumes.max { $0.total < $1.total }
             let smallest = groups.map(\.count).min() ?? 1
             let sums = groups.flatMap { $0 }.map { LaneShape.peakSums(of: $0, lanes: options.lanes) }.max() ?? 1
             let shard = (padded / Self.block + smallest - 1) / smallest * Self.block
@@ -100,7 +100,7 @@ public struct MemoryPlan: Hashable, Sendable {
                 optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
                 working: cost.workingBytes[options.imagesPerLane] ?? 0, process: Self.processBytes,
                 saving: saving)
-            return Phase(phase: phase, rank: rank, exchanged: widest.all, exchangedExtra: widest.extra)
+            return Phase(phase: phase, rank: rank, exchanged: widest?.total ?? 0, exchangedExtra: widest?.extra ?? 0)
         }
         var phases = [plan(.teach, job.teach, placement.groups.map(\.lanes), teachers: 0)]
         if job.student != nil {
@@ -108,18 +108,5 @@ public struct MemoryPlan: Hashable, Sendable {
                 plan(.distill, job.distill, [placement.distillLanes], teachers: job.taughtModels.count))
         }
         self.phases = phases
-    }
-
-    /// Bytes sent within a group in one step: gradients reduce-scattered, weights all-gathered.
-    private static func exchange(lanes ranges: [Range<Int>], of lanes: Int, padded: Int) -> (all: Int, extra: Int) {
-        let shards = Placement.deal(padded / block, among: ranges.count).map { $0.count * block }
-        var reduced = 0
-        var gathered = 0
-        for (range, shard) in zip(ranges, shards) {
-            reduced += LaneShape.subtrees(of: range, lanes: lanes) * (padded - shard)
-            gathered += shard * (ranges.count - 1)
-        }
-        let plain = shards.reduce(0) { $0 + padded - $1 }
-        return (4 * (reduced + gathered), 4 * (reduced - plain))
     }
 }

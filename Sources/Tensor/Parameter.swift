@@ -102,7 +102,10 @@ public final class Parameter {
 
     /// The place for the gradient, and whether this pass has already left something in it: then a kernel must add,
     /// otherwise write.
+    ///
+    /// - Precondition: The gradient has not been declared final in this pass.
     func takeUnsafeGradient() -> (elements: UnsafeMutablePointer<Float>, adds: Bool) {
+        precondition(!memory.isFinal[entry], "a contribution to the gradient of \(name) came after it was final")
         let adds = !memory.isStale[entry]
         memory.isStale[entry] = false
         return (memory.gradients.unsafeElements.baseAddress! + range.lowerBound, adds)
@@ -117,6 +120,8 @@ final class ParameterMemory {
     let values: FloatBuffer
     /// Whether a parameter's gradient is to be read as zero, whatever its memory holds.
     var isStale: [Bool]
+    /// Whether a parameter's gradient has had its last contribution of the pass that is going on.
+    private(set) var isFinal: [Bool]
     /// Whether values are read more than once between changes, so that copies in other orders are worth their memory.
     var keepsReorderedValues = true
     private let paddedCount: Int
@@ -127,6 +132,7 @@ final class ParameterMemory {
         self.paddedCount = paddedCount
         values = FloatBuffer(count: paddedCount)
         isStale = [Bool](repeating: true, count: ranges.count)
+        isFinal = [Bool](repeating: false, count: ranges.count)
     }
 
     var hasGradients: Bool { allocatedGradients != nil }
@@ -140,14 +146,34 @@ final class ParameterMemory {
     }
 
     func clearGradients() {
-        for index in isStale.indices { isStale[index] = true }
+        for index in isStale.indices {
+            isStale[index] = true
+            isFinal[index] = false
+        }
     }
 
     /// Writes the zeros that clearing left out, where no gradient has come since.
     func settle() {
-        for index in isStale.indices where isStale[index] {
-            gradients.unsafeElements[ranges[index]].update(repeating: 0)
-            isStale[index] = false
+        for index in isStale.indices { settle(index) }
+    }
+
+    /// Declares the gradients that lie in a range final until the pass ends.
+    func finish(_ range: Range<Int>) {
+        for index in ranges.indices where ranges[index].overlaps(range) {
+            settle(index)
+            isFinal[index] = true
         }
+    }
+
+    /// Ends a backward pass.
+    func endPass() {
+        settle()
+        for index in isFinal.indices { isFinal[index] = false }
+    }
+
+    private func settle(_ index: Int) {
+        guard isStale[index] else { return }
+        gradients.unsafeElements[ranges[index]].update(repeating: 0)
+        isStale[index] = false
     }
 }

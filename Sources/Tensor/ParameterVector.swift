@@ -25,7 +25,7 @@ public final class ParameterVector {
     /// Scalars with the padding: a multiple of ``blockSize``.
     public let paddedCount: Int
     private let parameters: [Parameter]
-    private let memory: ParameterMemory
+    let memory: ParameterMemory
 
     /// Moves the storage of every parameter of the module into a new vector; values stay, gradients start cleared.
     ///

@@ -7,8 +7,6 @@
 public final class Tape {
     /// Whether operations are kept for ``backward(from:gradient:)``.
     public let isRecording: Bool
-    /// Called between entries of the backward pass, so that a trainer can let communication progress.
-    public var betweenEntries: (() -> Void)?
     /// Where the time goes, if anybody wants to know.
     let times: StepTimes?
     private var entries: [Entry] = []
@@ -18,6 +16,8 @@ public final class Tape {
     private struct Entry {
         let result: GradientNode
         let part: StepTimes.Part
+        /// Whose gradients it contributes to.
+        let parameters: [Parameter]
         let backward: (inout Tensor) -> Void
     }
 
@@ -53,6 +53,19 @@ public final class Tape {
     ///   - loss: A scalar that this tape computed, shape [].
     ///   - gradient: The derivative of the quantity to differentiate with respect to `loss`.
     public func backward(from loss: Tensor, gradient: Float = 1) {
+        backward(from: loss, gradient: gradient) { _ in }
+    }
+
+    /// As above, letting somebody else have a turn now and then.
+    ///
+    /// - Parameters:
+    ///   - loss: A scalar that this tape computed, shape [].
+    ///   - gradient: The derivative of the quantity to differentiate with respect to `loss`.
+    ///   - betweenEntries: Called after each operation with the number of entries left, so that a trainer can let
+    ///     communication progress. If it throws, the pass ends there and the gradients are good for nothing.
+    public func backward(
+        from loss: Tensor, gradient: Float = 1, betweenEntries: (_ entriesLeft: Int) throws -> Void
+    ) rethrows {
         precondition(isRecording, "a tape made with recording: false has no backward pass")
         precondition(loss.count == 1, "a backward pass starts from one number, not from shape \(loss.shape)")
         guard let node = loss.node else {
@@ -63,10 +76,20 @@ public final class Tape {
             guard var incoming = entry.result.gradient else { continue }
             entry.result.gradient = nil
             times.measure(entry.part) { entry.backward(&incoming) }
-            betweenEntries?()
+            try betweenEntries(entries.count)
         }
-        for memory in memories { memory.settle() }
+        for memory in memories { memory.endPass() }
         memories.removeAll()
+    }
+
+    /// For each parameter of a memory the number of entries that are left when its gradient has had its last
+    /// contribution: all of them for a parameter that the tape does not use.
+    func entriesLeftWhenFinal(in memory: ParameterMemory) -> [Int] {
+        var left = [Int](repeating: entries.count, count: memory.ranges.count)
+        for (index, entry) in entries.enumerated().reversed() {
+            for parameter in entry.parameters where parameter.memory === memory { left[parameter.entry] = index }
+        }
+        return left
     }
 
     /// Ends an operation that depends on tensors alone: recorded if the gradient of any input is wanted.
@@ -74,7 +97,7 @@ public final class Tape {
         _ result: Tensor, from inputs: Tensor..., part: StepTimes.Part = .other,
         backward: @escaping (inout Tensor) -> Void
     ) -> Tensor {
-        isRecording && inputs.contains { $0.node != nil } ? append(result, part, backward) : result
+        isRecording && inputs.contains { $0.node != nil } ? append(result, part, [], backward) : result
     }
 
     /// Ends an operation that also depends on parameters, whose gradients are always wanted.
@@ -86,14 +109,15 @@ public final class Tape {
         for parameter in parameters where !memories.contains(where: { $0 === parameter.memory }) {
             memories.append(parameter.memory)
         }
-        return append(result, part, backward)
+        return append(result, part, parameters, backward)
     }
 
     private func append(
-        _ result: Tensor, _ part: StepTimes.Part, _ backward: @escaping (inout Tensor) -> Void
+        _ result: Tensor, _ part: StepTimes.Part, _ parameters: [Parameter],
+        _ backward: @escaping (inout Tensor) -> Void
     ) -> Tensor {
         let node = GradientNode(times)
-        entries.append(Entry(result: node, part: part, backward: backward))
+        entries.append(Entry(result: node, part: part, parameters: parameters, backward: backward))
         return Tensor(result, node: node)
     }
 }

@@ -21,6 +21,8 @@ struct Bench {
     var breaksDown = false
     /// A folder into which a checkpoint is saved in the middle of the timed steps.
     var checkpointFolder: String?
+    /// Whether gradients travel during the backward pass; nil for the rule that training follows.
+    var overlaps: Bool?
 
     /// The line that both sides print.
     struct Result: Encodable {
@@ -116,6 +118,8 @@ struct Bench {
         ) {
             $0.initialize(seed: 0, model: 0)
         }
+        trainer.bucketFloats =
+            try overlaps.map { $0 ? Trainer.usualBucketFloats : nil } ?? Trainer.bucketFloats(for: world)
         let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
         let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
         let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }

@@ -10,8 +10,9 @@ extension FloatRegion {
 
 /// Adds up the gradients of this rank's lanes in the order of the lane tree, in as few vectors as that takes.
 ///
-/// Every lane's backward pass writes into the model's one gradient vector. The last lane's stays there; an earlier one
-/// is added to a sum that waits for it, or copied to a vector of its own.
+/// Every lane's backward pass writes into the model's one gradient vector. An earlier lane's gradient is added to a sum
+/// that waits for it, or copied to a vector of its own. The last lane's stays there, and is added part by part as it
+/// becomes final.
 package final class LaneSums {
     private final class Pool {
         let home: FloatBuffer
@@ -56,19 +57,30 @@ package final class LaneSums {
     /// Whole vectors copied so far.
     package var copiesMade: Int { pool.copies }
 
-    /// Takes the gradient of the next lane from the model's gradient vector.
+    /// Takes the gradient of the next lane, not the rank's last, from the model's gradient vector.
     package func append() {
-        if accumulator.nextLane == accumulator.lanes.upperBound - 1 {
-            accumulator.append(pool.home)
-        } else {
-            accumulator.append(borrowing: pool.home, copy: pool.take)
+        accumulator.append(borrowing: pool.home, copy: pool.take)
+    }
+
+    /// The rank's last lane, whose gradient is gathering in the model's gradient vector.
+    package struct LastLane {
+        /// The sums of the rank's complete subtrees; they lack the last lane wherever it has not been added.
+        package let sums: [FloatBuffer]
+        fileprivate let ending: LaneAccumulator<FloatBuffer>.Ending
+
+        /// Adds the last lane to the sums in a range where its gradient is final; each range once.
+        package func add(_ range: Range<Int>) {
+            for addition in ending.additions {
+                ending.buffers[addition.target].add(ending.buffers[addition.source], range: range)
+            }
         }
     }
 
-    /// Lends the sums of the rank's complete subtrees; their vectors are free again when `body` returns.
-    package func finish<Result>(_ body: ([FloatBuffer]) throws -> Result) rethrows -> Result {
-        let sums = accumulator.finish().map(\.buffer)
-        defer { sums.forEach(pool.giveBack) }
-        return try body(sums)
+    /// Lends the sums of the rank's complete subtrees while the last lane comes in; their vectors are free again when
+    /// `body` returns.
+    package func withLastLane<Result>(_ body: (LastLane) throws -> Result) rethrows -> Result {
+        let ending = accumulator.end(with: pool.home)
+        defer { ending.buffers.forEach(pool.giveBack) }
+        return try body(LastLane(sums: ending.subtrees.map { ending.buffers[$0] }, ending: ending))
     }
 }

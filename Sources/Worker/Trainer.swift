@@ -54,6 +54,9 @@ package final class Trainer {
     package let group: any Communicator
     /// Who computes which lanes and owns which shard.
     package let plan: ReductionPlan
+    /// The least number of floats that travel together while the backward pass of each rank's last lane goes on; nil
+    /// if all travel after it. The same on every rank, and never a matter of the result's bits.
+    package var bucketFloats: Int?
     private let reduction: OrderedReduceScatter
     private let sums: LaneSums
     private let times: StepTimes?
@@ -87,6 +90,16 @@ package final class Trainer {
 
     /// Seconds that this rank computes for one lane, over the newest steps; shows which rank the others wait for.
     package private(set) var laneSeconds: Double?
+    private var stepClock = Stopwatch()
+
+    /// Buckets for a group: of 4 MB if its ranks are on several hosts. Between ranks on one host, the cores that compute
+    /// do the copying, so there is nothing to hide: measured in docs/scaling.md. Collective.
+    package static func bucketFloats(for group: any Communicator) throws -> Int? {
+        try group.spansHosts() ? usualBucketFloats : nil
+    }
+
+    /// As large as the pieces that the reduction is cut into.
+    package static let usualBucketFloats = ReductionPlan.Limits().pieceFloats
 
     /// The lanes that this rank computes.
     package var lanes: Range<Int> { plan.lanes[group.rank] }
@@ -99,17 +112,19 @@ package final class Trainer {
     package func step(
         _ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
     ) throws -> StepResult {
-        let clock = Stopwatch()
-        let losses = try lanes.map { lane in try gradient(ofLane: lane, loss: laneLoss) }
-        let seconds = clock.seconds / Double(lanes.count)
-        laneSeconds = laneSeconds.map { 0.75 * $0 + 0.25 * seconds } ?? seconds
-        if times != nil { try times.measure(.waiting) { try group.barrier() } }
-        let result = try sums.finish { sums in
-            let gradients = sums[0]
-            try times.measure(.communication) {
-                try reduction.begin(sums: sums.map(FloatRegion.init), into: FloatRegion(gradients)[optimizer.shard])
-                try reduction.finish()
-            }
+        stepClock = Stopwatch()
+        var losses = try lanes.dropLast().map { lane in
+            let (tape, loss) = try record(lane: lane, laneLoss)
+            let value = Double(loss.scalars[0])
+            tape.backward(from: loss)
+            sums.append()
+            return value
+        }
+        let (tape, loss) = try record(lane: lanes.upperBound - 1, laneLoss)
+        losses.append(Double(loss.scalars[0]))
+        let result = try sums.withLastLane { last in
+            let gradients = last.sums[0]
+            try reduce(tape, from: loss, last)
             let report = StepReport(
                 flags: settings.flags, laneLosses: losses,
                 blockSquaredNorms: times.measure(.optimizer) { optimizer.blockSquaredNorms(of: gradients) })
@@ -127,14 +142,46 @@ package final class Trainer {
         return result
     }
 
-    private func gradient(ofLane lane: Int, loss laneLoss: (Int, Tape) throws -> Tensor) throws -> Double {
+    private func record(lane: Int, _ laneLoss: (Int, Tape) throws -> Tensor) throws -> (Tape, Tensor) {
         let tape = Tape(recording: true, times: times)
         let loss = try laneLoss(lane, tape)
-        let value = Double(loss.scalars[0])
         parameters.clearGradients()
-        tape.backward(from: loss)
-        sums.append()
-        return value
+        return (tape, loss)
+    }
+
+    /// The backward pass of the last lane, and the reduction of all lanes' gradients: at the same time if so wanted.
+    private func reduce(_ tape: Tape, from loss: Tensor, _ last: LaneSums.LastLane) throws {
+        func release(_ ranges: [Range<Int>]) throws {
+            for range in ranges { last.add(range) }
+            try times.measure(.communication) { try reduction.release(ranges) }
+        }
+        try reduction.begin(
+            sums: last.sums.map(FloatRegion.init), into: FloatRegion(last.sums[0])[optimizer.shard])
+        var late = [[0..<parameters.paddedCount]]
+        if group.size > 1, let bucketFloats {
+            var buckets = parameters.gradientBuckets(of: tape, floats: bucketFloats)[...]
+            try tape.backward(from: loss) { entriesLeft in
+                while let bucket = buckets.first, bucket.entriesLeft >= entriesLeft {
+                    buckets.removeFirst()
+                    for range in bucket.ranges { parameters.finishGradients(in: range) }
+                    try release(bucket.ranges)
+                }
+                try times.measure(.communication) { _ = try reduction.progress() }
+            }
+            late = buckets.map(\.ranges)
+        } else {
+            tape.backward(from: loss)
+        }
+        noteLaneTime()
+        if times != nil { try times.measure(.waiting) { try group.barrier() } }
+        for ranges in late { try release(ranges) }
+        try times.measure(.communication) { try reduction.finish() }
+    }
+
+    /// The lanes are done: what they took counts, not what the others take.
+    private func noteLaneTime() {
+        let seconds = stepClock.seconds / Double(lanes.count)
+        laneSeconds = laneSeconds.map { 0.75 * $0 + 0.25 * seconds } ?? seconds
     }
 
     /// Every rank's losses and block norms, added up in lane and block order.

@@ -92,6 +92,7 @@ package final class TrainingLoop {
     }
 
     private func train() throws -> Report {
+        trainer.bucketFloats = try Trainer.bucketFloats(for: group)
         let start = try archive.restore()
         try openLog(at: start)
         session.note(

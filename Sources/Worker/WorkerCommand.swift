@@ -193,6 +193,8 @@ public struct WorkerCommand: ParsableCommand {
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
         @Option(help: "Save a checkpoint into this folder in the middle of the timed steps.") var checkpoint: String?
         @Option(help: "A file of convolution algorithms.") var convolutions: String?
+        @Flag(inversion: .prefixedNo, help: "Reduce gradients during the backward pass (default: across hosts).")
+        var overlap: Bool?
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -210,7 +212,8 @@ public struct WorkerCommand: ParsableCommand {
                 }
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
-                    steps: steps, warmup: warmup, breaksDown: breakdown, checkpointFolder: checkpoint)
+                    steps: steps, warmup: warmup, breaksDown: breakdown, checkpointFolder: checkpoint,
+                    overlaps: overlap)
                 let result = try bench.run(on: world)
                 try world.onRoot {
                     let encoder = JSONEncoder()

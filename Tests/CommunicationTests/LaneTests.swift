@@ -100,6 +100,25 @@ import Testing
         #expect(accumulate(2..<2, of: 8, borrowing: borrowing).sums == [])
     }
 
+    @Test(arguments: [(0..<1, 1), (0..<4, 4), (0..<7, 7), (3..<7, 8), (2..<5, 6)])
+    func whatTheLastLaneLeavesToAddIsWhatFinishWouldHaveAdded(lanes: Range<Int>, total: Int) {
+        var accumulator = LaneAccumulator<Expression>(
+            tree: LaneTree(lanes: total), lanes: lanes, add: { $0.text = "(\($0.text) \($1.text))" },
+            recycle: { _ in })
+        for _ in 1...2 {
+            for lane in lanes.dropLast() { accumulator.append(Expression("\(lane)")) }
+            let last = Expression("")
+            let ending = accumulator.end(with: last)
+            last.text = "\(lanes.upperBound - 1)"
+            for addition in ending.additions {
+                let (target, source) = (ending.buffers[addition.target], ending.buffers[addition.source])
+                target.text = "(\(target.text) \(source.text))"
+            }
+            let sums = ending.subtrees.map { ending.buffers[$0].text }
+            #expect(sums == accumulate(lanes, of: total, borrowing: false).sums)
+        }
+    }
+
     @Test func givesBackEveryBufferThatIsMerged() {
         #expect(accumulate(0..<8, of: 8, borrowing: false).recycled == 7)
         #expect(accumulate(3..<7, of: 8, borrowing: false).recycled == 1)

@@ -40,6 +40,7 @@ let reductionChecks: [ConformanceCheck] = [
         for problem in problems {
             let destination = FloatRegion(zeros: shard.count)
             try reduction.begin(sums: problem.sums(of: communicator.rank), into: destination)
+            try reduction.release([0..<problem.plan.shards.count])
             try expect(reduction.isUnderWay, "not under way after begin")
             if problem == problems[1] {
                 while try !reduction.progress() {}
@@ -51,19 +52,45 @@ let reductionChecks: [ConformanceCheck] = [
             try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "step \(problem.seed)")
         }
     },
-    ConformanceCheck("ranges of one vector are reduced one after the other or together") { communicator in
-        let problem = Problem(lanes: communicator.size + 2, length: 90_000, ranks: communicator.size)
-        let shard = problem.plan.shards[communicator.rank]
-        let sums = problem.sums(of: communicator.rank)
-        let destination = FloatRegion(zeros: shard.count)
-        // The later layers' gradients come first in a backward pass.
-        let ranges = [60_000..<problem.plan.shards.count, 1000..<60_000, 0..<1000]
-        let reductions = ranges.map { _ in OrderedReduceScatter(communicator: communicator, plan: problem.plan) }
-        for (reduction, range) in zip(reductions, ranges) {
-            try reduction.begin(sums: sums, into: destination, range: range)
+    ConformanceCheck("a vector may be released part by part, while the rest of it is still being written") {
+        communicator in
+        for lanes in [communicator.size, communicator.size + 2, 13] where lanes >= communicator.size {
+            let limits = ReductionPlan.Limits(pieceFloats: 4000, piecesInFlight: lanes % 3 + 1)
+            let problem = Problem(lanes: lanes, length: 90_000, ranks: communicator.size, limits: limits)
+            let shard = problem.plan.shards[communicator.rank]
+            let count = problem.plan.shards.count
+            let finished = problem.sums(of: communicator.rank)
+            let sums = finished.map { FloatRegion([Float](repeating: .nan, count: $0.count)) }
+            let reduction = OrderedReduceScatter(communicator: communicator, plan: problem.plan)
+            let destination = sums[sums.count - 1][shard]
+            try reduction.begin(sums: sums, into: destination)
+            try expect(try reduction.progress(), "nothing was released, and yet something is to be waited for")
+            // The later layers' gradients come first in a backward pass; some parts lie far from each other.
+            let parts = [[60_000..<80_000], [], [0..<7, 80_000..<count], [1000..<60_000], [7..<1000]]
+            for (number, ranges) in parts.enumerated() {
+                for range in ranges {
+                    for (sum, whole) in zip(sums, finished) { sum[range].copy(from: whole[range]) }
+                }
+                try reduction.release(ranges)
+                // Ranks are never at the same place.
+                for _ in 0..<(communicator.rank + number) % 3 { try reduction.progress() }
+            }
+            try reduction.finish()
+            try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "total of \(lanes) lanes")
         }
-        for reduction in reductions { try reduction.finish() }
-        try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "total")
+    },
+    ConformanceCheck("what is not released stays as it is") { communicator in
+        let problem = Problem(lanes: communicator.size + 1, length: 50_000, ranks: communicator.size)
+        let shard = problem.plan.shards[communicator.rank]
+        let destination = FloatRegion([Float](repeating: 7, count: shard.count))
+        let reduction = OrderedReduceScatter(communicator: communicator, plan: problem.plan)
+        try reduction.begin(sums: problem.sums(of: communicator.rank), into: destination)
+        let released = 10_000..<40_000
+        try reduction.release([released])
+        try reduction.finish()
+        let total = problem.serialTotal()
+        let expected = shard.map { released.contains($0) ? total[$0] : 7 }
+        try expectSameBits(destination.scalars, expected, "released and not")
     },
     ConformanceCheck("groups reduce apart from each other, with as many lanes as each has") { communicator in
         let groups = contiguousRanges(count: communicator.size, among: min(2, communicator.size))

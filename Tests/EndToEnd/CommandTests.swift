@@ -84,12 +84,13 @@ extension EndToEnd {
 
         /// Fails when the seconds are not of one step, or the rank's lines do not reach the user. Whether each part is
         /// measured is for `TrainerTests` and `StepTimesTests`.
-        @Test func `bench tells where the time of a step goes`() throws {
+        @Test(arguments: [[], ["--overlap"]])
+        func `bench tells where the time of a step goes`(overlap: [String]) throws {
             let folder = try TemporaryFolder()
             let end = try run(
                 .diptych,
                 ["bench", "--model", "fashion-mnist", "--batch", "2", "--ranks", "2", "--steps", "1", "--breakdown"]
-                    + ["--json"], in: folder)
+                    + ["--json"] + overlap, in: folder)
             #expect(end.code == Exit.done, "\(end.error)")
             let parts = try #require(end.json["breakdown_seconds"] as? [String: Double])
             #expect(
@@ -146,7 +147,15 @@ extension EndToEnd {
             }
             let machine = try run(.diptych, ["plan", job.file, "--ranks", "3", "--json"], in: job.folder)
             #expect(machine.code == Exit.done)
-            _ = try machine.json
+            /// The first phase's, with slow links between hosts of one rank, or with all ranks on one host.
+            func efficiency(_ options: String...) throws -> Double {
+                let end = try run(.diptych, ["plan", job.file, "--ranks", "3", "--json"] + options, in: job.folder)
+                let phases = try #require(end.json["phases"] as? [[String: Any]])
+                return try #require(phases[0]["efficiency"] as? Double)
+            }
+            let slow = try efficiency("--ranks-per-host", "1", "--network-gigabits", "0.001")
+            let close = try efficiency("--ranks-per-host", "3")
+            #expect(0 < slow && slow < close && close <= 1, "\(slow), \(close)")
             let refused = try run(.diptych, ["plan", job.file, "--ranks", "5"], in: job.folder)
             #expect(refused.code == Exit.usage)
             let after = try FileManager.default.subpathsOfDirectory(atPath: job.folder.path)

@@ -132,8 +132,10 @@ private struct SmallNetwork: Module {
         let loss = tape.meanSquaredError(y, .zeros(y.shape))
         let entries = tape.entryCount
         var calls = 0
-        tape.betweenEntries = { calls += 1 }
-        tape.backward(from: loss)
+        tape.backward(from: loss) { entriesLeft in
+            calls += 1
+            #expect(entriesLeft == entries - calls)
+        }
         #expect(entries > 8)
         #expect(calls == entries)
     }

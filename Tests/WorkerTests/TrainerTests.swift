@@ -21,6 +21,20 @@ import Worker
         }
     }
 
+    /// Uneven lanes, several on a rank, and buckets that are final at different times. Fails when a part is sent before
+    /// it is final or in another order than the tree's, or when ranks disagree on the buckets.
+    @Test(arguments: [4, 7]) func overlappingTheReductionKeepsTheBits(lanes: Int) throws {
+        let alone = try onRanks(1) { try train(lanes: lanes, on: $0) }[0]
+        for ranks in 1...4 {
+            let together = try onRanks(ranks) { try train(lanes: lanes, on: $0, bucketFloats: 1) }
+            for rank in together {
+                #expect(rank.weights == alone.weights, "\(ranks) ranks")
+                #expect(rank.results.map(\.gradientNorm) == alone.results.map(\.gradientNorm), "\(ranks) ranks")
+            }
+            #expect(together.flatMap(\.average) == alone.average, "\(ranks) ranks")
+        }
+    }
+
     @Test func aProcessAloneDoesTheSameAsRanksOnThreads() throws {
         Threads.useOne()
         let solo = try train(lanes: 4, on: SoloCommunicator())
@@ -133,8 +147,9 @@ import Worker
     }
 }
 
-private func train(lanes: Int, on group: any Communicator) throws -> Trained {
+private func train(lanes: Int, on group: any Communicator, bucketFloats: Int? = nil) throws -> Trained {
     let trainer = Bench.trainer(lanes: lanes, on: group)
+    trainer.bucketFloats = bucketFloats
     return Trained(trainer, try Bench.train(trainer, steps: 0..<3))
 }
 

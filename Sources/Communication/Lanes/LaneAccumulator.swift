@@ -79,6 +79,33 @@ public struct LaneAccumulator<Buffer> {
         merge()
     }
 
+    /// What the rank's last lane leaves to do: its gradient may still be on the way.
+    public struct Ending {
+        /// The buffers of all open sums, from left to right; the last lane's is the last.
+        public let buffers: [Buffer]
+        /// What is to be added, in this order, wherever the last lane's gradient is final.
+        public let additions: [LaneTree.Addition]
+        /// Where the sums of the rank's maximal complete subtrees are then, from left to right.
+        public let subtrees: [Int]
+    }
+
+    /// Takes the buffer in which the last lane's gradient is gathering, adds nothing, and starts over.
+    ///
+    /// - Returns: What the caller has to add, part by part or at once, to have the sums that `finish` would return.
+    ///   All buffers are the caller's.
+    /// - Precondition: All lanes but the last are done.
+    public mutating func end(with gradient: Buffer) -> Ending {
+        precondition(
+            nextLane == lanes.upperBound - 1, "lane \(nextLane) of \(lanes) comes next, it is not the last one")
+        let (additions, left) = tree.merging(sums.map(\.lanes) + [nextLane..<nextLane + 1])
+        defer {
+            nextLane = lanes.lowerBound
+            sums = []
+        }
+        return Ending(
+            buffers: sums.map(\.buffer) + [gradient], additions: additions, subtrees: left.map(\.position))
+    }
+
     /// Returns the sums of the rank's maximal complete subtrees, from left to right, and starts over.
     ///
     /// - Precondition: All lanes are done.

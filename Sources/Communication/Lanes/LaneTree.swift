@@ -78,6 +78,19 @@ public struct LaneTree: Hashable, Sendable {
     /// - Parameter nodes: Complete subtrees from left to right that together cover all lanes.
     /// - Precondition: `nodes` cover the tree.
     public func additions(over nodes: [Range<Int>]) -> [Addition] {
+        let (additions, left) = merging(nodes)
+        precondition(
+            left.count == 1 && left[0].node == root, "the subtrees \(nodes) do not cover \(lanes) lanes")
+        return additions
+    }
+
+    /// Merges neighbouring subtrees as far as the tree allows.
+    ///
+    /// - Parameter nodes: Complete subtrees from left to right.
+    /// - Returns: The additions, in order, and the subtrees that are left with the positions of their sums.
+    public func merging(
+        _ nodes: [Range<Int>]
+    ) -> (additions: [Addition], left: [(node: Range<Int>, position: Int)]) {
         var additions: [Addition] = []
         var open: [(node: Range<Int>, position: Int)] = []
         for (position, node) in nodes.enumerated() {
@@ -88,8 +101,7 @@ public struct LaneTree: Hashable, Sendable {
                 open[open.count - 1].node = parent
             }
         }
-        precondition(open.count == 1 && open[0].node == root, "the subtrees \(nodes) do not cover \(lanes) lanes")
-        return additions
+        return (additions, open)
     }
 
     /// The largest number of sums that a rank holds at one time while it works through `range`, the lane that it has

@@ -4,8 +4,10 @@
 /// other ranks' sums for that shard and adds everything up in the order of the tree, never in the order of arrival: the
 /// bits are those of a serial evaluation, on any number of ranks.
 ///
-/// Shards are cut into pieces, of which a few are under way at a time; in each, a rank sends to its successors and
-/// receives from its predecessors one after the other, so that all ranks are busy. Made once and used in every step.
+/// The vector need not be there at once: parts of it are released as they become final, so that a backward pass goes on
+/// while the first ones travel. Shards are cut into pieces. A rank offers its sums to all owners as soon as they are
+/// released, to its successor first, and receives a few pieces of its own at a time: that bounds the memory, and no
+/// owner waits for what another one has not received yet. Made once and used in every step.
 public final class OrderedReduceScatter {
     /// Who holds what.
     public let plan: ReductionPlan
@@ -34,16 +36,16 @@ public final class OrderedReduceScatter {
     /// Whether a reduction has been begun and not finished.
     public var isUnderWay: Bool { operation != nil }
 
-    /// Begins a reduction; every rank begins its reductions in the same order. Does not wait.
+    /// Begins a reduction, of nothing yet; every rank begins its reductions in the same order. Does not wait.
     ///
     /// - Parameters:
     ///   - sums: The sums over this rank's complete subtrees, in the order of `plan.subtrees`; each as long as the
-    ///     whole vector. They must not change until `finish`, after which this rank's own shard of them is undefined.
+    ///     whole vector. What has been released must not change until `finish`, after which this rank's own shard of it
+    ///     is undefined.
     ///   - destination: Receives this rank's shard of the total: as long as the shard, and either apart from the sums
     ///     or exactly the own shard of one of them.
-    ///   - range: The part of the vector to reduce; nil for all of it. Elsewhere the destination stays as it is.
     /// - Precondition: No reduction of this object is under way, and the lengths are right.
-    public func begin(sums: [FloatRegion], into destination: FloatRegion, range: Range<Int>? = nil) throws {
+    public func begin(sums: [FloatRegion], into destination: FloatRegion) throws {
         precondition(operation == nil, "a reduction is under way already")
         let own = plan.subtrees[communicator.rank]
         precondition(sums.count == own.count, "\(own.count) sums, of the lanes \(own), are needed, not \(sums.count)")
@@ -54,17 +56,33 @@ public final class OrderedReduceScatter {
         precondition(
             destination.count == shard.count,
             "the destination has the shard's \(shard.count) floats, not \(destination.count)")
-        let range = range ?? 0..<plan.shards.count
-        let pieces = (0..<plan.ranks).map { cut(plan.shards[$0].clamped(to: range), into: pieceFloats[$0]) }
         operation = Operation(
-            exchange: try communicator.makeExchange(for: "reduceScatter"), sums: sums, destination: destination,
-            pieces: pieces)
-        try postMore()
+            exchange: try communicator.makeExchange(for: "reduceScatter"), sums: sums, destination: destination)
+    }
+
+    /// Lets parts of the vector go, since they are final in all sums of this rank. Every rank releases the same parts in
+    /// the same order, each at its own time. Does not wait.
+    ///
+    /// - Parameter ranges: Parts that have not been released before; what is never released is not reduced, and the
+    ///   destination stays there as it is.
+    /// - Precondition: A reduction is under way.
+    public func release(_ ranges: [Range<Int>]) throws {
+        guard let exchange = operation?.exchange, let sums = operation?.sums else {
+            preconditionFailure("no reduction is under way")
+        }
+        operation?.queue += pieces(of: ranges, ownedBy: communicator.rank)
+        try receiveMore()
+        for distance in 1..<max(1, plan.ranks) {
+            let owner = (communicator.rank + distance) % plan.ranks
+            for piece in pieces(of: ranges, ownedBy: owner) {
+                for sum in sums { _ = try exchange.send(sum[piece], to: owner) }
+            }
+        }
     }
 
     /// Moves data along without waiting, and adds up what has arrived.
     ///
-    /// - Returns: Whether everything is done, so that `finish` will not wait.
+    /// - Returns: Whether all that was released is done, so that `finish` will not wait.
     @discardableResult
     public func progress() throws -> Bool {
         guard let exchange = operation?.exchange else { return true }
@@ -73,8 +91,8 @@ public final class OrderedReduceScatter {
         return operation?.isComplete ?? true
     }
 
-    /// Waits until this rank's shard of the total is in the destination and all its sums have been sent. Every rank
-    /// finishes its reductions in the same order.
+    /// Waits until this rank's shard of all that was released is in the destination and all its sums have been sent.
+    /// Every rank finishes its reductions in the same order.
     ///
     /// - Precondition: A reduction is under way.
     public func finish() throws {
@@ -94,71 +112,61 @@ extension OrderedReduceScatter {
         let exchange: any FloatExchange
         let sums: [FloatRegion]
         let destination: FloatRegion
-        /// For each rank the pieces of its shard, as positions in the whole vector.
-        let pieces: [[Range<Int>]]
-        /// Rounds under way, the oldest first: round n is about everybody's n-th piece.
-        var rounds: [Round] = []
-        var nextRound = 0
+        /// Pieces of the own shard that were released and wait for memory, as positions in the whole vector.
+        var queue: [Range<Int>] = []
+        /// Pieces being received, the oldest first.
+        var pieces: [Piece] = []
+        /// Pieces of the own shard begun so far.
+        var begun = 0
 
-        var roundCount: Int { pieces.map(\.count).max() ?? 0 }
-        var isComplete: Bool { rounds.isEmpty && nextRound == roundCount }
+        var isComplete: Bool { queue.isEmpty && pieces.isEmpty && exchange.pending == 0 }
     }
 
-    private struct Round {
-        /// The own piece, if the own shard has that many.
-        let piece: Range<Int>?
+    /// A piece of the own shard, being received.
+    private struct Piece {
+        let range: Range<Int>
         /// All ranks' sums of that piece, in the order of the tree; from rank 0 on.
-        var sums: [FloatRegion] = []
+        let sums: [FloatRegion]
         var receives: [FloatTransfer] = []
-        var sends: [FloatTransfer] = []
         var isAdded = false
     }
 
-    private func cut(_ range: Range<Int>, into floats: Int) -> [Range<Int>] {
-        stride(from: range.lowerBound, to: range.upperBound, by: floats).map {
-            $0..<min($0 + floats, range.upperBound)
+    /// The pieces of one shard, in the order in which its owner receives them.
+    private func pieces(of ranges: [Range<Int>], ownedBy owner: Int) -> [Range<Int>] {
+        ranges.flatMap { range in
+            let own = plan.shards[owner].clamped(to: range)
+            return stride(from: own.lowerBound, to: own.upperBound, by: pieceFloats[owner]).map {
+                $0..<min($0 + pieceFloats[owner], own.upperBound)
+            }
         }
     }
 
-    /// Begins rounds until as many are under way as the limits allow.
-    private func postMore() throws {
-        while let now = operation, now.rounds.count < plan.limits.piecesInFlight, now.nextRound < now.roundCount {
-            let round = try post(now.nextRound, of: now)
-            operation?.rounds.append(round)
-            operation?.nextRound += 1
+    /// Begins to receive pieces until as many are under way as the limits allow.
+    private func receiveMore() throws {
+        while let now = operation, now.pieces.count < plan.limits.piecesInFlight, let range = now.queue.first {
+            operation?.queue.removeFirst()
+            operation?.pieces.append(try receive(range, number: now.begun, of: now))
+            operation?.begun += 1
         }
     }
 
-    private func post(_ number: Int, of operation: Operation) throws -> Round {
-        let rank = communicator.rank
-        func piece(of rank: Int) -> Range<Int>? {
-            number < operation.pieces[rank].count ? operation.pieces[rank][number] : nil
-        }
-        var round = Round(piece: piece(of: rank))
-        if let own = round.piece { round.sums = rows(of: own, round: number, sums: operation.sums) }
+    private func receive(_ range: Range<Int>, number: Int, of operation: Operation) throws -> Piece {
+        var piece = Piece(range: range, sums: rows(of: range, number: number, sums: operation.sums))
         for distance in 1..<max(1, plan.ranks) {
-            let source = (rank + plan.ranks - distance) % plan.ranks
-            let destination = (rank + distance) % plan.ranks
-            if round.piece != nil {
-                let first = plan.subtrees[..<source].reduce(0) { $0 + $1.count }
-                for row in round.sums[first..<first + plan.subtrees[source].count] {
-                    round.receives.append(try operation.exchange.receive(into: row, from: source))
-                }
-            }
-            if let piece = piece(of: destination) {
-                for sum in operation.sums {
-                    round.sends.append(try operation.exchange.send(sum[piece], to: destination))
-                }
+            let source = (communicator.rank + plan.ranks - distance) % plan.ranks
+            let first = plan.subtrees[..<source].reduce(0) { $0 + $1.count }
+            for row in piece.sums[first..<first + plan.subtrees[source].count] {
+                piece.receives.append(try operation.exchange.receive(into: row, from: source))
             }
         }
-        return round
+        return piece
     }
 
     /// Where the sums of one piece lie: this rank's own in place, the others' in a row of the temporary memory.
-    private func rows(of piece: Range<Int>, round: Int, sums: [FloatRegion]) -> [FloatRegion] {
+    private func rows(of piece: Range<Int>, number: Int, sums: [FloatRegion]) -> [FloatRegion] {
         let width = min(pieceFloats[communicator.rank], plan.shards[communicator.rank].count)
         let slots = temporary.count / width / plan.limits.piecesInFlight
-        var next = round % plan.limits.piecesInFlight * slots * width
+        var next = number % plan.limits.piecesInFlight * slots * width
         return plan.subtrees.enumerated().flatMap { rank, subtrees in
             subtrees.indices.map { index in
                 if rank == communicator.rank { return sums[index][piece] }
@@ -168,20 +176,18 @@ extension OrderedReduceScatter {
         }
     }
 
-    /// Adds up pieces whose sums are there, removes finished rounds and begins new ones.
+    /// Adds up pieces whose sums are there, removes finished ones and begins new ones.
     private func settle() throws {
         guard var now = operation else { return }
-        for index in now.rounds.indices where !now.rounds[index].isAdded {
-            guard now.rounds[index].receives.allSatisfy(\.isComplete) else { continue }
-            if let piece = now.rounds[index].piece { add(now.rounds[index].sums, piece, into: now.destination) }
-            now.rounds[index].isAdded = true
+        for index in now.pieces.indices where !now.pieces[index].isAdded {
+            guard now.pieces[index].receives.allSatisfy(\.isComplete) else { continue }
+            add(now.pieces[index].sums, now.pieces[index].range, into: now.destination)
+            now.pieces[index].isAdded = true
         }
-        // In order, because a round takes over the memory of the one before it in the same place.
-        while let oldest = now.rounds.first, oldest.isAdded, oldest.sends.allSatisfy(\.isComplete) {
-            now.rounds.removeFirst()
-        }
+        // In order, because a piece takes over the memory of the one before it in the same place.
+        while let oldest = now.pieces.first, oldest.isAdded { now.pieces.removeFirst() }
         operation = now
-        try postMore()
+        try receiveMore()
     }
 
     /// Evaluates the tree over one piece, a stretch at a time so that intermediate sums stay in the cache.

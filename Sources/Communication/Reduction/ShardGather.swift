@@ -55,6 +55,7 @@ extension Communicator {
     public func reduceScatter(_ plan: ReductionPlan, sums: [FloatRegion], into destination: FloatRegion) throws {
         let reduction = OrderedReduceScatter(communicator: self, plan: plan)
         try reduction.begin(sums: sums, into: destination)
+        try reduction.release([0..<plan.shards.count])
         try reduction.finish()
     }
 

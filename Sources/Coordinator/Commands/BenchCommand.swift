@@ -38,6 +38,11 @@ struct BenchCommand: ParsableCommand {
         completion: .directory)
     var checkpoint: String?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Reduces gradients during the backward pass, or after it; by default during it across hosts.")
+    var overlap: Bool?
+
     @Option(help: "Steps that are timed; their median counts.")
     var steps = 5
 
@@ -63,6 +68,7 @@ struct BenchCommand: ParsableCommand {
         try check("steps", steps, 1...1_000_000)
         try check("warmup", warmup, 0...1_000_000)
         if let ranks { try check("ranks", ranks, 1...65_536) }
+        if forward, overlap != nil { throw ValidationError("--overlap is of a training step, not of --forward") }
         if forward, breakdown { throw ValidationError("--breakdown is of a training step, not of --forward") }
         if let checkpoint {
             if forward { throw ValidationError("--checkpoint is of training, not of --forward") }
@@ -84,6 +90,7 @@ struct BenchCommand: ParsableCommand {
         if forward { arguments.append("--forward") }
         if breakdown { arguments.append("--breakdown") }
         if let checkpoint { arguments += ["--checkpoint", checkpoint] }
+        if let overlap { arguments.append(overlap ? "--overlap" : "--no-overlap") }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
         if let convolutions { arguments += ["--convolutions", absolutePath(convolutions)] }

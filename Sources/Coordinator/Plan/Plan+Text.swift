@@ -60,8 +60,20 @@ extension Plan {
                 "time, \(time.phase.rawValue): about \(ProgressRenderer.duration(time.seconds)) for \(time.steps) steps, "
                     + "\(ProgressRenderer.digits(time.imagesPerSecond)) images/s, the computing alone, \(time.source.words)"
             )
+            lines.append(
+                "one step, \(time.phase.rawValue): about \(ProgressRenderer.digits(time.step.total)) s, of which "
+                    + "\(ProgressRenderer.digits(time.step.exposed)) s wait for communication; efficiency "
+                    + "\(Int((100 * time.efficiency).rounded())) % (\(networkWords))")
         }
         return lines
+    }
+
+    /// What the communication was reckoned with.
+    private var networkWords: String {
+        placement.ranks <= cluster.ranksPerHost
+            ? "all ranks on one host"
+            : "\(cluster.ranksPerHost) rank\(cluster.ranksPerHost == 1 ? "" : "s") a host, "
+                + "\(ProgressRenderer.digits(cluster.network.bandwidth / 1e9)) GB/s between hosts"
     }
 
     /// Lanes and images of a rank in words.
@@ -111,7 +123,9 @@ extension Plan {
                         "bytes_exchanged_per_step": .integer(phase.exchanged),
                         "bytes_exchanged_extra": .integer(phase.exchangedExtra),
                         "seconds": .number(time.seconds), "images_per_second": .number(time.imagesPerSecond),
-                        "rate": .string("\(time.source)"),
+                        "rate": .string("\(time.source)"), "step_seconds": .number(time.step.total),
+                        "exposed_communication_seconds": .number(time.step.exposed),
+                        "efficiency": .number(time.efficiency),
                     ]
                 }),
             "checkpoint_bytes": .integer(memory.checkpointBytes), "disk_bytes": .integer(memory.diskBytes),

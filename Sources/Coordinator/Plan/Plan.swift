@@ -34,6 +34,10 @@ struct Plan {
         var seconds: Double
         var imagesPerSecond: Double
         var source: RateSource
+        /// One step of the largest group, communication included.
+        var step: ScalingModel.Step
+        /// The share of the ranks' time that is of use.
+        var efficiency: Double
     }
 
     /// Floating-point operations that a rank is assumed to do in a second, in units of 10^9, when nothing was measured.
@@ -48,6 +52,8 @@ struct Plan {
     let times: [PhaseTime]
     /// The algorithms of convolutions, if the job names a file of them.
     let convolutions: ConvolutionFile?
+    /// Where the ranks are taken to run.
+    let cluster: ScalingModel.Cluster
     /// Something the user should know about the data, if there is anything.
     let dataNote: String?
 
@@ -58,11 +64,13 @@ struct Plan {
     ///   - placement: Its ranks.
     ///   - run: The run's directory, if given.
     ///   - rate: Training images per second of one rank, if the user states them.
-    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, too few images or a bad file of convolutions, 65 for damaged data, 74 for
-    ///   data that are not there.
-    init(job: Job, placement: Placement, run: String?, rate: Double?) throws {
+    ///   - cluster: Where the ranks will run.
+    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, too few images or a bad file of convolutions, 65
+    ///   for damaged data, 74 for data that are not there.
+    init(job: Job, placement: Placement, run: String?, rate: Double?, cluster: ScalingModel.Cluster) throws {
         convolutions = try job.numerics.convolutions.map { try ConvolutionFile.load(path: $0) }
         self.job = job
+        self.cluster = cluster
         self.placement = placement
         directory = RunDirectory(run ?? "runs/\(job.name)")
         let (shape, classCount, note) = try Self.images(of: job)
@@ -76,7 +84,7 @@ struct Plan {
         Threads.useOne()
         cost = MemoryPlan.NetworkCost(configuration, job: job)
         memory = MemoryPlan(job: job, placement: placement, cost: cost)
-        times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate)
+        times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate, on: cluster)
     }
 
     /// The size of the job's images and its number of classes, from the data, or from `data.shape` without them.
@@ -111,7 +119,8 @@ struct Plan {
     // MARK: Time
 
     private static func times(
-        job: Job, placement: Placement, directory: RunDirectory, cost: MemoryPlan.NetworkCost, rate: Double?
+        job: Job, placement: Placement, directory: RunDirectory, cost: MemoryPlan.NetworkCost, rate: Double?,
+        on cluster: ScalingModel.Cluster
     ) -> [PhaseTime] {
         func time(_ phase: Phase, _ options: Job.TrainingOptions, passes: Double, lanes: [[Range<Int>]], turns: Int)
             -> PhaseTime
@@ -121,10 +130,17 @@ struct Plan {
             let perRank = rate.map { $0 * 3 / passes } ?? measured ?? assumed
             let most = lanes.flatMap { $0 }.map(\.count).max() ?? 1
             let step = Double(most * options.imagesPerLane) / perRank
+            let model = ScalingModel(
+                ScalingModel.Load(
+                    parameters: cost.parameters, secondsPerImage: 1 / perRank, imagesPerLane: options.imagesPerLane),
+                on: cluster)
+            let ranks = lanes.map(\.count).max() ?? 1
             return PhaseTime(
                 phase: phase, steps: options.steps, seconds: Double(turns * options.steps) * step,
                 imagesPerSecond: Double(lanes.count * options.batch) / step,
-                source: rate != nil ? .stated : measured != nil ? .measured : .assumed)
+                source: rate != nil ? .stated : measured != nil ? .measured : .assumed,
+                step: model.step(lanes: options.lanes, ranks: ranks),
+                efficiency: model.efficiency(lanes: options.lanes, ranks: ranks))
         }
         // A training step costs three forward passes: its own, and two for the gradients of inputs and of weights.
         var times = [
