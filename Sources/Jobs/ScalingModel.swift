@@ -30,6 +30,9 @@ public struct ScalingModel: Hashable, Sendable {
         }
     }
 
+    /// Gigabits per second between hosts, where nobody states them.
+    public static let usualGigabits = 10.0
+
     /// Where the ranks run.
     public struct Cluster: Hashable, Sendable {
         /// Between ranks on one host.

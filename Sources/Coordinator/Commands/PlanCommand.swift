@@ -13,7 +13,7 @@ struct PlanCommand: ParsableCommand {
     var imagesPerSecond: Double?
 
     @Option(help: "Gigabits per second between hosts, for the estimate of communication.")
-    var networkGigabits = 10.0
+    var networkGigabits = ScalingModel.usualGigabits
 
     @Option(help: "Ranks on each host; by default as many as this machine has cores.")
     var ranksPerHost: Int?

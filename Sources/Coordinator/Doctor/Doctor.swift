@@ -123,7 +123,9 @@ struct Doctor {
         let free = Disk.freeBytes(existing) ?? 0
         let place = "\(PlanText.bytes(free)) free for \(printable(runs))"
         if let job, let placement = try? Placement(job: job, ranks: 1),
-            let plan = try? Plan(job: job, placement: placement, run: "\(runs)/\(job.name)", rate: nil)
+            let plan = try? Plan(
+                job: job, placement: placement, run: "\(runs)/\(job.name)", rate: nil,
+                cluster: ScalingModel.Cluster(network: .network(gigabits: ScalingModel.usualGigabits)))
         {
             let needed = plan.memory.diskBytes
             return Finding(

@@ -28,7 +28,9 @@ struct CheckedSubmission {
         for (index, run) in runs.enumerated() {
             let ranks = min(run.job.cluster.ranks ?? room, room)
             let plan = try Plan(
-                job: run.job, placement: Placement(job: run.job, ranks: ranks), run: run.directory.path, rate: nil)
+                job: run.job, placement: Placement(job: run.job, ranks: ranks), run: run.directory.path, rate: nil,
+                cluster: ScalingModel.Cluster(
+                    network: .network(gigabits: ScalingModel.usualGigabits), ranksPerHost: layout.ranksPerNode))
             if index == 0 {
                 plan.lines.forEach(say)
                 try checkMemory(plan, partition)
