@@ -16,6 +16,7 @@ public struct Diptych: ParsableCommand {
         version: programVersion,
         subcommands: [
             PlanCommand.self, RunCommand.self, StatusCommand.self, SampleCommand.self, VerifyCommand.self,
+            SignCommand.self,
             BenchCommand.self, DoctorCommand.self,
         ])
 
