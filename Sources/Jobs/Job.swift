@@ -232,6 +232,8 @@ extension Job {
     public struct ClusterOptions: Hashable, Sendable {
         /// MPI ranks; nil for the smaller of cores and lanes.
         public var ranks: Int?
+        /// Minutes without a sign of life from a rank after which the run is ended; 0 for never.
+        public var silenceMinutes = 30.0
 
         /// Makes a section of defaults.
         public init() {}

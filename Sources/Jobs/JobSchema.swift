@@ -236,5 +236,9 @@ public enum JobSchema {
         key(
             "cluster.ranks", \.cluster.ranks, .optional(.integer(1...65_536)), .free,
             meaning: "MPI ranks; null for the smaller of cores and lanes"),
+        key(
+            "cluster.silence_minutes", \.cluster.silenceMinutes, .number(0...10_080), .free,
+            meaning: "minutes without a sign of life from a rank after which `diptych run` ends the run and names the "
+                + "rank; 0 for never"),
     ]
 }

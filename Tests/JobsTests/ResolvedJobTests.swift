@@ -50,6 +50,7 @@ import Testing
         "distill.teacher_weights": "ema", "checkpoint.every_steps": "3", "checkpoint.every_minutes": "1",
         "checkpoint.keep": "9", "checkpoint.compression_level": "1", "sample.count": "5", "sample.sampler": "ddpm",
         "sample.steps": "7", "sample.eta": "0.5", "sample.batch": "2", "cluster.ranks": "2",
+        "cluster.silence_minutes": "5",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
     static let fixed: Set<String> = [
@@ -80,7 +81,7 @@ import Testing
     @Test func ranksPathsAndRetentionAreFree() throws {
         let free: Set<String> = [
             "name", "data.images", "data.labels", "data.shape", "checkpoint.every_steps", "checkpoint.every_minutes",
-            "checkpoint.keep", "checkpoint.compression_level", "cluster.ranks",
+            "checkpoint.keep", "checkpoint.compression_level", "cluster.ranks", "cluster.silence_minutes",
         ]
         #expect(Set(JobSchema.keys.filter { $0.effect == .free }.map(\.path)) == free)
     }

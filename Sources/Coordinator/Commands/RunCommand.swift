@@ -16,6 +16,9 @@ struct RunCommand: ParsableCommand {
     @Flag(help: "Lets numbers of steps grow beyond those the run began with.")
     var extend = false
 
+    @Flag(help: "Runs although the last executions died without progress.")
+    var retry = false
+
     @Flag(help: "Ends with one line of JSON on standard output; text for people goes to standard error.")
     var json = false
 
@@ -45,7 +48,7 @@ struct RunCommand: ParsableCommand {
         let (job, placement) = try options.resolve(machine)
         let launcher = try MPIRun(machine: machine)
         let preparation = try RunPreparation.open(
-            job: job, run: options.run, extend: extend, patience: 60,
+            job: job, run: options.run, extend: extend, retry: retry, patience: 60,
             waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
         let directory = preparation.directory
         path = directory.path

@@ -82,12 +82,16 @@ struct RunStatus {
             lines.append(text)
         }
         if state == .running {
+            let stragglers = Straggler.all(in: beats)
             for beat in beats {
                 let age = Int(max(0, now - beat.time))
                 let doing = beat.model.isEmpty ? beat.phase.rawValue : "\(beat.phase.rawValue) \(beat.model)"
                 lines.append(
                     "rank \(beat.rank) on \(printable(beat.host)): \(printable(doing)) step \(beat.step), "
                         + "\(ProgressRenderer.digits(beat.imagesPerSecond)) images/s of its group, last seen \(age) s ago"
+                        + (beat.isWaiting == true ? ", waiting for others" : "")
+                        + (stragglers[beat.rank].map { ", STRAGGLER: \(ProgressRenderer.digits($0)) times the median" }
+                            ?? "")
                 )
             }
         }
@@ -97,7 +101,8 @@ struct RunStatus {
 
     /// For scripts.
     var json: JSONValue {
-        [
+        let stragglers = Straggler.all(in: beats)
+        return [
             "run": .string(directory.path), "state": .string(state.rawValue),
             "exit": outcome.map { .integer(Int($0.exit.rawValue)) } ?? .null,
             "message": .string(outcome?.message ?? ""),
@@ -118,6 +123,9 @@ struct RunStatus {
                         "model": .string(beat.model), "step": .integer(beat.step),
                         "images_per_second": .number(beat.imagesPerSecond),
                         "seconds_since": .number(max(0, now - beat.time)),
+                        "seconds_per_image": beat.secondsPerImage.map { .number($0) } ?? .null,
+                        "waiting": .boolean(beat.isWaiting == true),
+                        "straggler": stragglers[beat.rank].map { .number($0) } ?? .null,
                     ]
                 }),
             "grid": outcome?.grid.map { .string($0) } ?? .null,
