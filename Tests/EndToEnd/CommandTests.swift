@@ -146,7 +146,7 @@ extension EndToEnd {
             }
         }
 
-        @Test(arguments: ["", "plan", "run", "status", "sample", "verify", "bench", "doctor"])
+        @Test(arguments: ["", "plan", "run", "status", "sample", "verify", "sign", "bench", "doctor"])
         func `Every command has help`(command: String) throws {
             let folder = try TemporaryFolder()
             let end = try run(.diptych, [command, "--help"].filter { !$0.isEmpty }, in: folder)
