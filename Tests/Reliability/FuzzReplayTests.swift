@@ -29,7 +29,7 @@ extension Reliability {
             }
             let before = try peakMemory()
             for seed in try target.seeds() {
-                for _ in 0..<(Effort.isTorture ? 20_000 : 400) {
+                for _ in 0..<(Effort.isTorture ? 20_000 : 50) {
                     var bytes = seed
                     for _ in 0...random(4) where !bytes.isEmpty {
                         let place = random(bytes.count)
