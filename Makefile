@@ -14,12 +14,13 @@ PROGRAMS := .build/release
 BUILD := swift build -c release --static-swift-stdlib
 PYTHON := .build-python/bin/python
 
-.PHONY: help run test test-cluster build install lint format bench deps test-deps parity clean
+.PHONY: help run test test-cluster torture build install lint format bench deps test-deps parity clean
 
 help:
 	@echo "make run      build, then train two teachers and a student on Fashion-MNIST (JOB=, RANKS=)"
 	@echo "make test     lint, build, and run every test"
 	@echo "make test-cluster   run jobs on a real SLURM cluster of three nodes, made on this machine (root)"
+	@echo "make torture  hours of kills, power cuts, failing system calls and fuzzing (KILLS=, SECONDS_EACH=)"
 	@echo "make build    build diptych and diptych-worker into $(PROGRAMS)"
 	@echo "make install  put both programs into PREFIX/bin (PREFIX=$(PREFIX))"
 	@echo "make bench    training and forward speed of the two reference networks (TORCH=PYTHON adds the peer)"
@@ -63,6 +64,18 @@ test-cluster: build
 	swift build -c release --build-tests --scratch-path .build-tests
 	scripts/test-cluster
 
+# Hours: every crash point and error of a save, power cuts, KILLS kills of jobs/tiny.yaml, random jobs on all rank counts, and
+# SECONDS_EACH seconds of fuzzing for each reader. Prints its figures as lines that begin with `torture:`.
+KILLS ?= 200
+SECONDS_EACH ?= 600
+
+torture: test-deps build $(PACKAGES)
+	swift build -c release --build-tests --scratch-path .build-tests
+	DIPTYCH_TORTURE=yes DIPTYCH_KILLS=$(KILLS) DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
+	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests \
+	    --filter 'ReliabilityTests|ExactnessTests|RandomKillTests'
+	SECONDS_EACH=$(SECONDS_EACH) scripts/fuzz
+
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	scripts/check-imports
@@ -79,4 +92,4 @@ parity: test-deps
 	DIPTYCH_TORCH_PYTHON=$(TORCH) swift test -c release --skip-build --scratch-path .build-tests --filter DiffusionTests
 
 clean:
-	rm -rf .build .build-tests .build-python
+	rm -rf .build .build-tests .build-fuzz .build-python

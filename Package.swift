@@ -14,6 +14,15 @@ func product(_ name: String, _ package: String) -> Target.Dependency {
     .product(name: name, package: package)
 }
 
+// libFuzzer comes with the compiler's instrumentation only, so the fuzzer is left out of ordinary builds: scripts/fuzz.
+let fuzzing: [Target] =
+    Context.environment["DIPTYCH_FUZZ"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: strict)
+    ]
+
 let package = Package(
     name: "diptych",
     dependencies: [
@@ -108,7 +117,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "JobsTests", dependencies: ["Jobs", "Tensor", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "CoordinatorTests", dependencies: ["Coordinator", "Jobs", "TestSupport"],
+            name: "CoordinatorTests", dependencies: ["Coordinator", "Checkpoints", "Jobs", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",
@@ -121,9 +130,20 @@ let package = Package(
             path: "Tests/EndToEnd", swiftSettings: strict),
         // Run by scripts/test-cluster on the SLURM cluster of cluster/local; elsewhere skipped.
         .testTarget(name: "ClusterTests", path: "Tests/Cluster", swiftSettings: strict),
+        // Kills, errors and power cuts at every point of a save, and the readers' fuzzing.
+        .executableTarget(
+            name: "save-harness",
+            dependencies: ["Worker", "Checkpoints", "Communication", "Diffusion", "Tensor"], path: "Tests/SaveHarness",
+            swiftSettings: strict),
+        .target(
+            name: "FuzzTargets", dependencies: ["Checkpoints", "Datasets", "Jobs"], path: "Tests/Fuzz/Targets",
+            swiftSettings: strict),
+        .testTarget(
+            name: "ReliabilityTests", dependencies: ["Checkpoints", "FuzzTargets"], path: "Tests/Reliability",
+            swiftSettings: strict),
         // Started by scripts/test-mpi under mpirun with 1, 2, 3, 4 and 8 ranks.
         .executableTarget(
             name: "mpi-tests", dependencies: ["Communication", "CommunicationConformance"], path: "Tests/MPI",
             swiftSettings: strict),
-    ]
+    ] + fuzzing
 )

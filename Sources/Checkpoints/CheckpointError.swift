@@ -16,6 +16,8 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
         case occupied
         /// The name cannot be a model's.
         case invalidName
+        /// The file holds no key of the kind that is needed.
+        case invalidKey
     }
 
     /// The kind of failure.

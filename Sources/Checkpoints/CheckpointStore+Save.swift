@@ -131,7 +131,8 @@ extension CheckpointStore {
         let removed = steps.filter { $0 < oldest }
         for step in removed {
             // The manifest first: a manifest without its file would look like damage.
-            for path in [manifestPath(model: model, step: step), path(model: model, step: step)] {
+            let manifest = manifestPath(model: model, step: step)
+            for path in [manifest, path(model: model, step: step), Signature.path(of: manifest)] {
                 do {
                     try calls.retrying("remove", path) { calls.unlink(path) }
                 } catch let error as FileError where error.number == ENOENT {}

@@ -96,7 +96,8 @@ public final class CheckpointStore: Sendable {
 
     // MARK: Writing
 
-    /// Makes a model's folder ready: creates it, and removes temporary files that a killed save has left behind.
+    /// Makes a model's folder ready: creates it, and removes what a killed process has left behind: temporary files, and
+    /// checkpoints whose manifest retention had already removed.
     ///
     /// Called by the first ``save(_:)`` of a model; earlier by hand where problems should show before the training.
     ///
@@ -106,8 +107,15 @@ public final class CheckpointStore: Sendable {
         if prepared.withLock({ $0.contains(model) }) { return }
         let folder = "\(directory)/\(model)"
         try Folder.create(folder)
-        for name in try Folder.names(folder) {
-            guard let final = AtomicFile.finalName(ofLeftover: name), Self.step(of: final) != nil else { continue }
+        let names = try Folder.names(folder)
+        // Retention begins with the oldest, so what lacks a manifest and is older than every manifest was its prey.
+        let oldest = names.filter { $0.hasSuffix(".json") }.compactMap(Self.step).min() ?? 0
+        let leftovers = names.filter { name in
+            if let final = AtomicFile.finalName(ofLeftover: name) { return Self.step(of: final) != nil }
+            let signed = name.hasSuffix(".sig") ? String(name.dropLast(4)) : name
+            return Self.step(of: signed).map { $0 < oldest } ?? false
+        }
+        for name in leftovers {
             try calls.retrying("remove", "\(folder)/\(name)") { calls.unlink("\(folder)/\(name)") }
         }
         prepared.withLock { _ = $0.insert(model) }

@@ -17,6 +17,7 @@ public struct Diptych: ParsableCommand {
         subcommands: [
             PlanCommand.self, RunCommand.self, SubmitCommand.self, StatusCommand.self, LogsCommand.self,
             CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self,
+            SignCommand.self,
             BenchCommand.self, TuneCommand.self, DoctorCommand.self,
         ])
 

@@ -28,10 +28,8 @@ final class Supervisor {
     struct Patience {
         /// Until a request to stop is passed on although not every rank has given a sign of life.
         var start = 60.0
-        /// Until a silent rank is mentioned.
+        /// Until a silent rank is mentioned, unless it would have ended the run before.
         var warning = 120.0
-        /// Until silence of a rank ends the run.
-        var silence = 1800.0
         /// Between asking ranks to end at once and killing them.
         var mercy = 3.0
     }
@@ -41,12 +39,14 @@ final class Supervisor {
     private let progress: any ProgressDisplay
     private let patience: Patience
     private let events: EventLog?
-    private let started = Date().timeIntervalSince1970
+    private var notices: EventNotices
+    private var silence = SilenceWatch()
     private var tail: [String] = []
     private var interrupts = 0
     private var stopRequested: Int32?
     private var isStopSent = false
     private var mentioned: Set<Int> = []
+    private var silenceVerdict: String?
 
     /// Whether somebody, or the time limit, has asked for an end.
     var isStopRequested: Bool { stopRequested != nil || interrupts > 0 }
@@ -61,6 +61,7 @@ final class Supervisor {
         self.progress = progress
         self.patience = patience
         events = try? EventLog(path: assignment.directory.events, rank: nil)
+        notices = EventNotices(path: assignment.directory.events)
     }
 
     /// Starts the ranks and waits for their end.
@@ -70,6 +71,7 @@ final class Supervisor {
     func run() throws -> Outcome {
         let directory = assignment.directory
         noteSweep(Leftovers.killRanks(of: directory), Leftovers.sweep(assignment.invocation.scratch))
+        CrashLoop.noteLaunch(assignment.job, in: directory)
         Outcome.remove(from: directory)
         Heartbeat.removeAll(in: directory)
         try Leftovers.prepare(assignment.invocation.scratch)
@@ -85,8 +87,10 @@ final class Supervisor {
                 "slurm_job": assignment.allocation.map { .string($0.name) } ?? .null,
                 "nodes": assignment.allocation.map { .string($0.nodeList) } ?? .null,
                 "restarts": .integer(assignment.allocation?.restarts ?? 0),
+                "environment": .object(assignment.invocation.influences.map { .init($0.key, .string($0.value)) }),
             ])
         watch(child, log)
+        notices.take().forEach(progress.say)
         progress.finish()
         return conclude(child)
     }
@@ -102,10 +106,10 @@ final class Supervisor {
                 if tail.count > 400 { tail.removeFirst(200) }
             }
             for signal in signals.take() { receive(signal, child) }
-            let now = Date().timeIntervalSince1970
+            let now = silence.elapsed
             if now >= nextLook {
                 nextLook = now + 0.5
-                look(child, now)
+                look(child)
             }
             if child.hasEnded() {
                 endedAt = endedAt ?? now
@@ -120,10 +124,7 @@ final class Supervisor {
         if signal == SIGINT { interrupts += 1 }
         if interrupts >= 2 {
             progress.say("interrupted twice: ending at once, without saving")
-            child.send(SIGTERM)
-            let deadline = Date().timeIntervalSince1970 + patience.mercy
-            while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
-            child.killSession()
+            end(child)
             while !child.hasEnded() { usleep(10_000) }
             return
         }
@@ -135,38 +136,50 @@ final class Supervisor {
     }
 
     /// What is done twice a second: progress, a pending request to stop, silent ranks.
-    private func look(_ child: ChildProcess, _ now: Double) {
+    private func look(_ child: ChildProcess) {
         let beats = Heartbeat.readAll(in: assignment.directory)
         progress.update(beats, job: assignment.job)
-        if stopRequested == nil, let reason = assignment.timeLimit?.reason(now: now, beats: beats) {
+        if stopRequested == nil,
+            let reason = assignment.timeLimit?.reason(now: Date().timeIntervalSince1970, beats: beats)
+        {
             events?.append(.signal, ["reason": .string(reason)])
             stopRequested = SIGUSR1
             progress.say("stopping: \(reason); every group ends its step and saves")
         }
+        notices.take().forEach(progress.say)
+        silence.update(beats)
         // Before MPI is up in a rank, the signal that asks it to save would end it.
-        let isReady = beats.count == assignment.ranks || now - started > patience.start
+        let isReady = beats.count == assignment.ranks || silence.elapsed > patience.start
         if stopRequested != nil, !isStopSent, isReady, !child.hasEnded() {
             child.send(SIGUSR1)
             isStopSent = true
         }
-        for beat in beats where now - beat.time > patience.warning && !mentioned.contains(beat.rank) {
-            mentioned.insert(beat.rank)
-            progress.say("no sign of life: \(Self.describe(beat, now))")
-            events?.append(.silent, ["silent_rank": .integer(beat.rank), "step": .integer(beat.step)])
-        }
-        for beat in beats where now - beat.time <= patience.warning { mentioned.remove(beat.rank) }
-        if let silent = beats.first(where: { now - $0.time > patience.silence }), !child.hasEnded() {
-            tail.append("\(MPIRunReport.ownPrefix)no sign of life: \(Self.describe(silent, now)); the run was ended")
-            child.send(SIGTERM)
-            let deadline = Date().timeIntervalSince1970 + patience.mercy
-            while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
-            child.killSession()
-        }
+        lookForSilence(child)
     }
 
-    private static func describe(_ beat: Heartbeat, _ now: Double) -> String {
-        "rank \(beat.rank) (process \(beat.process) on \(printable(beat.host))), last seen \(Int(now - beat.time)) s ago "
-            + "in \(beat.phase.rawValue) at step \(beat.step) of \(printable(beat.model))"
+    /// Mentions ranks that are silent, and ends the run when one has been so for too long.
+    private func lookForSilence(_ child: ChildProcess) {
+        let limit = 60 * assignment.job.cluster.silenceMinutes
+        let warning = limit > 0 ? min(patience.warning, limit / 2) : patience.warning
+        let silent = silence.silent(for: warning).filter { $0.isWaiting != true }
+        for beat in silent where !mentioned.contains(beat.rank) {
+            progress.say("no sign of life: \(silence.describe(beat))")
+            events?.append(.silent, ["silent_rank": .integer(beat.rank), "step": .integer(beat.step)])
+        }
+        mentioned = Set(silent.map(\.rank))
+        guard limit > 0, silenceVerdict == nil, !child.hasEnded(),
+            let verdict = silence.verdict(limit: limit, ranks: assignment.ranks)
+        else { return }
+        silenceVerdict = verdict
+        end(child)
+    }
+
+    /// Asks the ranks to end at once, and sees to it.
+    private func end(_ child: ChildProcess) {
+        child.send(SIGTERM)
+        let deadline = Date().timeIntervalSince1970 + patience.mercy
+        while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+        child.killSession()
     }
 
     private func conclude(_ child: ChildProcess) -> Outcome {
@@ -175,15 +188,31 @@ final class Supervisor {
         child.killSession()
         noteSweep(Leftovers.killRanks(of: directory), [])
         if interrupts >= 2 {
+            CrashLoop.forget(in: directory)
             return Outcome(
                 exit: .interrupted,
                 message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")
         }
-        if let outcome = Outcome.read(from: directory) { return outcome }
-        let failure = MPIRunReport.failure(
-            lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher)
+        if let outcome = Outcome.read(from: directory) {
+            if !CrashLoop.isDeath(outcome.exit) { CrashLoop.forget(in: directory) }
+            return outcome
+        }
+        let failure = failure(child)
+        if !CrashLoop.isDeath(failure.code) { CrashLoop.forget(in: directory) }
         events?.append(.failed, ["exit": .integer(Int(failure.code.rawValue)), "message": .string(failure.message)])
         return Outcome(exit: failure.code, message: failure.message)
+    }
+
+    /// Why the ranks ended without an outcome.
+    private func failure(_ child: ChildProcess) -> DiptychFailure {
+        guard let silenceVerdict else {
+            return MPIRunReport.failure(
+                lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher)
+        }
+        return DiptychFailure(
+            .rankLost,
+            "\(silenceVerdict). The run was ended (cluster.silence_minutes); the same command goes on from the last "
+                + "checkpoint. Look at that node first")
     }
 
     private func noteSweep(_ ranks: [Int], _ directories: [String]) {

@@ -77,8 +77,10 @@ enum Files {
     ///
     /// - Throws: `DatasetError` of kind `unwritableFile`.
     static func writeAtomically(_ bytes: [UInt8], to path: String) throws {
-        let temporary = "\(path).\(getpid()).partial"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o666)
+        // Named as the temporary files of checkpoints are, so that the next run sweeps it after a crash.
+        let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+        let temporary = "\(path).partial-" + String(repeating: "0", count: 16 - digits.count) + digits
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw unwritable(path) }
         do {
             defer { close(descriptor) }

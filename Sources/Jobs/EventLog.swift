@@ -56,7 +56,7 @@ public final class EventLog {
         self.path = path
         self.rank = rank
         host = ProcessInfo.processInfo.hostName
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemCallError(path, "open") }
     }
 

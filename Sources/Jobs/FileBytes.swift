@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// A system call on a file that failed.
@@ -52,7 +53,7 @@ public enum FileBytes {
         }
     }
 
-    /// Replaces a file durably: temporary file in the same directory, fsync, rename, fsync of the directory.
+    /// Replaces a file durably and at once, by way of a temporary file: see `AtomicFile`.
     ///
     /// - Parameters:
     ///   - path: The file.
@@ -62,23 +63,21 @@ public enum FileBytes {
     public static func replace(
         _ path: String, with bytes: Data, mode: mode_t = 0o600
     ) throws(SystemCallError) {
-        let temporary = "\(path).\(getpid()).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw SystemCallError(temporary, "open") }
-        do throws(SystemCallError) {
-            defer { close(descriptor) }
-            try writeAll(bytes, to: descriptor, path: temporary)
-            guard fsync(descriptor) == 0 else { throw SystemCallError(temporary, "fsync") }
+        do {
+            try AtomicFile.write(Array(bytes), to: path, mode: mode)
+        } catch let error as FileError {
+            throw SystemCallError(error.path, error.operation, number: error.number)
         } catch {
-            unlink(temporary)
-            throw error
+            preconditionFailure("a file is written with another error than FileError: \(error)")
         }
-        guard rename(temporary, path) == 0 else {
-            let error = SystemCallError(path, "rename")
-            unlink(temporary)
-            throw error
-        }
-        try synchronizeDirectory(of: path)
+    }
+
+    /// Removes the temporary files that killed processes have left in a directory.
+    ///
+    /// - Returns: The names of those that were there.
+    static func sweep(_ directory: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { AtomicFile.isLeftover($0) && unlink("\(directory)/\($0)") == 0 }.sorted()
     }
 
     /// Writes all bytes to an open file.
@@ -92,15 +91,5 @@ public enum FileBytes {
             }
             rest = rest.dropFirst(count)
         }
-    }
-
-    /// Makes a rename in a file's directory durable.
-    static func synchronizeDirectory(of path: String) throws(SystemCallError) {
-        let directory = (path as NSString).deletingLastPathComponent
-        let descriptor = open(directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw SystemCallError(directory, "open") }
-        defer { close(descriptor) }
-        // Some file systems cannot sync a directory and say EINVAL; there the rename is as durable as it gets.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw SystemCallError(directory, "fsync") }
     }
 }

@@ -16,9 +16,12 @@ public struct Heartbeat: Codable, Hashable, Sendable {
     public var loss: Double?
     /// Images per second of the whole group, over the newest steps.
     public var imagesPerSecond: Double
-    /// Seconds that this rank computes for one lane, over the newest steps; nil before the first.
-    public var laneSeconds: Double?
-    /// Unix time in seconds; set by `write`.
+    /// Seconds that this rank's own part of a step takes, for each image, without waiting for others; nil where
+    /// nothing is trained.
+    public var secondsPerImage: Double?
+    /// Whether the rank has done its part and waits for others.
+    public var isWaiting: Bool?
+    /// Unix time in seconds.
     public var time: Double
     /// The process.
     public var process: Int32
@@ -28,7 +31,7 @@ public struct Heartbeat: Codable, Hashable, Sendable {
     /// Makes a heartbeat of this process, now.
     public init(
         rank: Int, phase: Phase, model: String, step: Int, totalSteps: Int, loss: Double? = nil,
-        imagesPerSecond: Double, laneSeconds: Double? = nil
+        imagesPerSecond: Double, secondsPerImage: Double? = nil, isWaiting: Bool = false
     ) {
         self.rank = rank
         self.phase = phase
@@ -37,7 +40,8 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         self.totalSteps = totalSteps
         self.loss = loss
         self.imagesPerSecond = imagesPerSecond
-        self.laneSeconds = laneSeconds
+        self.secondsPerImage = secondsPerImage
+        self.isWaiting = isWaiting
         time = Date().timeIntervalSince1970
         process = getpid()
         host = ProcessInfo.processInfo.hostName
@@ -47,7 +51,8 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         case rank, phase, model, step, loss, time, process, host
         case totalSteps = "total_steps"
         case imagesPerSecond = "images_per_second"
-        case laneSeconds = "lane_seconds"
+        case secondsPerImage = "seconds_per_image"
+        case isWaiting = "is_waiting"
     }
 
     /// Size of a heartbeat file, in bytes; one write fills it.
@@ -65,7 +70,7 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         guard var bytes = try? encoder.encode(self), bytes.count < Self.fileSize else { return false }
         bytes.append(contentsOf: [UInt8](repeating: UInt8(ascii: " "), count: Self.fileSize - 1 - bytes.count))
         bytes.append(UInt8(ascii: "\n"))
-        let descriptor = open(directory.heartbeat(of: rank), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = open(directory.heartbeat(of: rank), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
         return bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
@@ -79,16 +84,6 @@ public struct Heartbeat: Codable, Hashable, Sendable {
             else { return nil }
             return try? JSONDecoder().decode(Heartbeat.self, from: bytes)
         }.sorted { $0.rank < $1.rank }
-    }
-
-    /// The ranks that hold up their group: their lanes take half as long again as the group's median.
-    public static func stragglers(among beats: [Heartbeat]) -> [Heartbeat] {
-        beats.filter { beat in
-            let peers = beats.filter { $0.phase == beat.phase && $0.model == beat.model }.compactMap(\.laneSeconds)
-                .sorted()
-            guard let own = beat.laneSeconds, peers.count > 1 else { return false }
-            return own > 1.5 * peers[(peers.count - 1) / 2]
-        }
     }
 
     /// Removes all heartbeats; to be called before ranks start.

@@ -43,6 +43,8 @@ extension Job {
         public var warningSeconds: Int?
         /// Restarts after which a run that stopped is not queued again.
         public var requeueLimit = 100
+        /// Minutes without a sign of life from a rank after which the run is ended; 0 for never.
+        public var silenceMinutes = 30.0
 
         /// Makes a section of defaults.
         public init() {}
@@ -128,6 +130,10 @@ extension JobSchema {
         key(
             "cluster.requeue_limit", \.cluster.requeueLimit, .integer(0...100_000), .free,
             meaning: "restarts after which a run that was stopped is not queued again; 0 for never"),
+        key(
+            "cluster.silence_minutes", \.cluster.silenceMinutes, .number(0...10_080), .free,
+            meaning: "minutes without a sign of life from a rank after which `diptych run` ends the run and names the "
+                + "rank; 0 for never"),
     ]
 }
 

@@ -42,6 +42,10 @@ private struct JobDecoder {
     let file: String
     private var values: [String: (node: JobNode, source: String)] = [:]
     private var faults: [String] = []
+    private var unlisted = 0
+    /// Faults that are listed; more are counted. The search for the nearest key takes time, and a hostile file could be
+    /// made of nothing but unknown keys.
+    private static let listedFaults = 20
 
     init(file: String) { self.file = file }
 
@@ -80,6 +84,10 @@ private struct JobDecoder {
             } else if JobSchema.keys.contains(where: { $0.path == path }) {
                 values[path] = (value, place(key.line))
             } else {
+                guard faults.count < Self.listedFaults else {
+                    unlisted += 1
+                    continue
+                }
                 faults.append("\(place(key.line)): \(JobSchema.unknown(path))")
             }
         }
@@ -127,6 +135,7 @@ private struct JobDecoder {
         if faults.isEmpty {
             faults = job.contradictions().map { key, text in "\(values[key]?.source ?? file): `\(key)` \(text)" }
         }
+        if unlisted > 0 { faults.append("\(file): and \(unlisted) more unknown keys") }
         guard faults.isEmpty else {
             throw DiptychFailure(.usage, faults.joined(separator: "\n"))
         }
@@ -141,9 +150,8 @@ extension JobSchema {
         let section = parts.dropLast().joined(separator: ".")
         let leaf = String(parts.last ?? "")
         let candidates = keys.map(\.path) + sections
-        let nearest = candidates.min { first, second in
-            score(first, section: section, leaf: leaf) < score(second, section: section, leaf: leaf)
-        }
+        let scored = candidates.map { (key: $0, score: score($0, section: section, leaf: leaf)) }
+        let nearest = scored.min { $0.score < $1.score }?.key
         return "unknown key `\(printable(path))`; the nearest valid key is `\(nearest ?? "")`"
     }
 

@@ -18,6 +18,8 @@ public struct RunDirectory: Hashable, Sendable {
     public var convolutions: String { path + "/convolutions.yaml" }
     /// The split; private.
     public var split: String { path + "/split.h5" }
+    /// SHA-256 of the split's file, as `sha256sum` writes it.
+    public var splitHash: String { split + ".sha256" }
     /// All checkpoints.
     public var checkpoints: String { path + "/checkpoints" }
     /// The checkpoints of one model.
@@ -46,6 +48,8 @@ public struct RunDirectory: Hashable, Sendable {
     public var heartbeats: String { logs + "/heartbeats" }
     /// The heartbeat of one rank.
     public func heartbeat(of rank: Int) -> String { "\(heartbeats)/\(rank)" }
+    /// How often the run has died since it last got further.
+    public var deaths: String { path + "/deaths.json" }
     /// How the run ended.
     public var outcome: String { path + "/outcome.json" }
     /// Held by whoever runs or prepares the run.
@@ -76,6 +80,11 @@ public struct RunDirectory: Hashable, Sendable {
                 "the run directory \(printable(path)) is not writable (\(SystemCallError(path, "access").reason)); "
                     + "give another one with --run")
         }
+    }
+
+    /// Removes the temporary files of processes that were killed; to be called by who holds the lock.
+    func sweepLeftovers() {
+        for directory in [path, report, samples] { _ = FileBytes.sweep(directory) }
     }
 
     /// Creates one directory and those above it.
@@ -117,6 +126,21 @@ public struct RunDirectory: Hashable, Sendable {
                     + "give it another --run")
         }
         return job
+    }
+
+    /// What `split.h5.sha256` says.
+    ///
+    /// - Throws: `DiptychFailure` with code 65 when it is missing or not a line of `sha256sum`.
+    public func recordedSplitHash() throws -> String {
+        let bytes = (try? FileBytes.read(splitHash, limit: 4096)) ?? Data()
+        let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard words.count == 2, words[1] == "split.h5", words[0].wholeMatch(of: /[0-9a-f]{64}/) != nil else {
+            throw DiptychFailure(
+                .badData,
+                "\(printable(splitHash)) is missing or damaged: it must hold the SHA-256 of split.h5, as `sha256sum "
+                    + "split.h5` prints it. Restore both files, or start a new run")
+        }
+        return String(words[0])
     }
 
     /// Writes the resolved job with its hash.

@@ -7,17 +7,22 @@ public final class RunLock: Sendable {
     /// The open file; hand it to a child process and the child holds the lock too.
     public let descriptor: Int32
     private let path: String
+    private let job: String
 
     /// Takes the lock.
     ///
     /// - Parameters:
     ///   - directory: The run's directory, which must exist.
+    ///   - job: The job's name, for the message to those who come second.
     ///   - patience: Seconds to wait for a holder that is about to let go: ranks that save because their supervisor is
     ///     gone from this machine, a former execution of the same SLURM job, a command that is submitting the run.
     ///   - waiting: Called once, with the holder's description, when there is something to wait for.
     /// - Throws: `DiptychFailure` with code 74 that names the holder.
-    public init(_ directory: RunDirectory, patience: Double = 0, waiting: (String) -> Void = { _ in }) throws {
+    public init(
+        _ directory: RunDirectory, job: String, patience: Double = 0, waiting: (String) -> Void = { _ in }
+    ) throws {
         path = directory.lock
+        self.job = job
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemCallError(path, "open").failure }
         let deadline = Date().timeIntervalSince1970 + patience
@@ -54,6 +59,7 @@ public final class RunLock: Sendable {
     public func describe(launcher: Int32? = nil, isSubmitting: Bool = false) {
         var text = "host \(ProcessInfo.processInfo.hostName) process \(getpid())"
         if let launcher { text += " launcher \(launcher)" }
+        text += " job \"\(printable(job))\""
         if let job = Self.slurmJob { text += " slurm \(job)" }
         if isSubmitting { text += " submitting" }
         let bytes = Data((text + "\n").utf8)

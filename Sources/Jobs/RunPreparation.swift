@@ -24,16 +24,19 @@ public struct RunPreparation: Sendable {
     ///   - job: The job as read.
     ///   - run: The run's directory; nil for `runs/<name of the job>`.
     ///   - extend: Whether numbers of steps may grow.
+    ///   - retry: Whether to go on although the last executions died without progress.
     ///   - patience: Seconds to wait for the ranks of a run that lost its supervisor.
     ///   - waiting: Called once, with a description of who holds the directory, when there is something to wait for.
     /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
-    ///   74 when it cannot be created or written, or is in use.
+    ///   74 when it cannot be created or written, or is in use; 70 when executions die again and again without progress.
     public static func open(
-        job: Job, run: String?, extend: Bool, patience: Double = 0, waiting: (String) -> Void = { _ in }
+        job: Job, run: String?, extend: Bool, retry: Bool = false, patience: Double = 0,
+        waiting: (String) -> Void = { _ in }
     ) throws -> RunPreparation {
         let directory = RunDirectory(run ?? "runs/\(job.name)")
         try directory.create()
-        let lock = try RunLock(directory, patience: patience, waiting: waiting)
+        let lock = try RunLock(directory, job: job.name, patience: patience, waiting: waiting)
+        directory.sweepLeftovers()
         var job = job
         job.data.images = absolutePath(job.data.images)
         job.data.labels = job.data.labels.map(absolutePath)
@@ -48,6 +51,7 @@ public struct RunPreparation: Sendable {
             try check(differences, job: job, older: older, directory: directory, extend: extend)
             try checkData(job, instead: older)
             try directory.checkConvolutions(of: job, older: older, freeName: freeName(directory.path))
+            if !retry { try CrashLoop.check(job, in: directory) }
         }
         try directory.write(job)
         var steps: [String: Int] = [:]

@@ -54,29 +54,53 @@ public final class StepLog {
     /// The file.
     public let path: String
     private let descriptor: Int32
+    /// Bytes of whole lines in the file.
+    private var end: Int
+    /// Lines that could not be written yet.
+    private var pending = Data()
+    private var isTorn = false
 
     /// Opens the log, and creates it if it is not there.
     ///
     /// - Throws: `SystemCallError`.
     public init(path: String) throws {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemCallError(path, "open") }
+        end = Int(lseek(descriptor, 0, SEEK_END))
     }
 
     deinit { close(descriptor) }
 
     /// Adds a line.
     ///
-    /// - Throws: `SystemCallError`.
+    /// - Throws: `SystemCallError` when it could not be written, as on a full disk: it is kept, and written with the next.
     public func append(_ record: StepRecord) throws {
-        try FileBytes.writeAll(Data(record.line.utf8), to: descriptor, path: path)
+        pending.append(contentsOf: record.line.utf8)
+        try flush()
+    }
+
+    private func flush() throws {
+        // Half a line must not stay in the middle of the log.
+        if isTorn {
+            guard ftruncate(descriptor, off_t(end)) == 0 else { throw SystemCallError(path, "ftruncate") }
+            isTorn = false
+        }
+        do {
+            try FileBytes.writeAll(pending, to: descriptor, path: path)
+        } catch {
+            isTorn = ftruncate(descriptor, off_t(end)) != 0
+            throw error
+        }
+        end += pending.count
+        pending.removeAll(keepingCapacity: true)
     }
 
     /// Makes the lines so far durable; to be called before a checkpoint that counts on them.
     ///
     /// - Throws: `SystemCallError`.
     public func synchronize() throws {
+        try flush()
         guard fdatasync(descriptor) == 0 else { throw SystemCallError(path, "fdatasync") }
     }
 
@@ -100,9 +124,12 @@ public final class StepLog {
             end = newline + 1
         }
         if end != bytes.endIndex {
-            guard ftruncate(descriptor, end - bytes.startIndex) == 0 else { throw SystemCallError(path, "ftruncate") }
+            guard ftruncate(descriptor, off_t(end - bytes.startIndex)) == 0 else {
+                throw SystemCallError(path, "ftruncate")
+            }
             guard fsync(descriptor) == 0 else { throw SystemCallError(path, "fsync") }
         }
+        self.end = end - bytes.startIndex
         return kept
     }
 

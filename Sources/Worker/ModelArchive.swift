@@ -37,6 +37,8 @@ package final class ModelArchive {
     package func restore() throws -> Int {
         var found: Checkpoint?
         let step = try group.onRoot {
+            // A folder that cannot be written shows now and not after the first hours.
+            try session.store.prepareForWriting(model: model.name)
             let search = try session.newestCheckpoint(of: model, entries: entries)
             found = search.checkpoint
             if let found {

@@ -125,22 +125,23 @@ extension Session {
 
     /// This rank's sign of life.
     func beat(
-        _ task: TrainingTask, step: Int, loss: Double?, imagesPerSecond: Double, laneSeconds: Double? = nil
+        _ task: TrainingTask, step: Int, loss: Double?, imagesPerSecond: Double, secondsPerImage: Double? = nil,
+        isWaiting: Bool = false
     ) {
         beat(
             phase: task.model.phase, model: task.model.name, step: step, total: task.options.steps, loss: loss,
-            imagesPerSecond: imagesPerSecond, laneSeconds: laneSeconds)
+            imagesPerSecond: imagesPerSecond, secondsPerImage: secondsPerImage, isWaiting: isWaiting)
     }
 
     /// This rank's sign of life.
     func beat(
         phase: Phase, model: String = "", step: Int = 0, total: Int = 0, loss: Double? = nil,
-        imagesPerSecond: Double = 0, laneSeconds: Double? = nil
+        imagesPerSecond: Double = 0, secondsPerImage: Double? = nil, isWaiting: Bool = false
     ) {
         guard purpose == .training else { return }
         Heartbeat(
             rank: world.rank, phase: phase, model: model, step: step, totalSteps: total, loss: loss,
-            imagesPerSecond: imagesPerSecond, laneSeconds: laneSeconds
+            imagesPerSecond: imagesPerSecond, secondsPerImage: secondsPerImage, isWaiting: isWaiting
         ).write(to: directory)
     }
 
@@ -171,7 +172,7 @@ extension Session {
             usleep(5000)
             try exchange.progress()
             if lastBeat.seconds > 5 {
-                beat(phase: phase)
+                beat(phase: phase, isWaiting: true)
                 lastBeat = Stopwatch()
             }
         }

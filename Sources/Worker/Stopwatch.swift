@@ -28,3 +28,15 @@ struct RateMeter {
         return Double(last.images - first.images) / (last.seconds - first.seconds)
     }
 }
+
+/// The time that a rank's own lanes take, without waiting for others: a moving average over about twenty steps.
+struct Pace {
+    private var average: Double?
+
+    mutating func add(seconds: Double, images: Int) {
+        let newest = seconds / Double(max(images, 1))
+        average = average.map { 0.95 * $0 + 0.05 * newest } ?? newest
+    }
+
+    var secondsPerImage: Double? { average }
+}

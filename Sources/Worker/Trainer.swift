@@ -14,16 +14,20 @@ package struct StepSettings {
     package var averageDecay: Double
     /// What this rank wants the group to know, combined by bitwise or (see `Trainer.StepResult.flags`).
     package var flags: UInt8
+    /// Whether the ranks compare the weights that they have computed this step with.
+    package var comparesReplicas: Bool
 
     /// Gathers the settings.
     package init(
-        step: Int, learningRate: Double, maxGradientNorm: Double, averageDecay: Double, flags: UInt8 = 0
+        step: Int, learningRate: Double, maxGradientNorm: Double, averageDecay: Double, flags: UInt8 = 0,
+        comparesReplicas: Bool = false
     ) {
         self.step = step
         self.learningRate = learningRate
         self.maxGradientNorm = maxGradientNorm
         self.averageDecay = averageDecay
         self.flags = flags
+        self.comparesReplicas = comparesReplicas
     }
 }
 
@@ -88,10 +92,6 @@ package final class Trainer {
         sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradients)
     }
 
-    /// Seconds that this rank computes for one lane, over the newest steps; shows which rank the others wait for.
-    package private(set) var laneSeconds: Double?
-    private var stepClock = Stopwatch()
-
     /// Buckets for a group: of 4 MB if its ranks are on several hosts. Between ranks on one host, the cores that compute
     /// do the copying, so there is nothing to hide: measured in docs/scaling.md. Collective.
     package static func bucketFloats(for group: any Communicator) throws -> Int? {
@@ -106,13 +106,16 @@ package final class Trainer {
 
     /// Computes this rank's lanes, adds the gradients of all lanes up, and updates the weights everywhere.
     ///
-    /// - Parameter laneLoss: The mean loss of one lane, recorded on the tape it is given.
+    /// - Parameters:
+    ///   - settings: What is new in this step.
+    ///   - computed: Called when this rank's lanes are done; from there on it waits for the others.
+    ///   - laneLoss: The mean loss of one lane, recorded on the tape it is given.
     /// - Throws: `TrainingError` on every rank, before anything was updated, if a lane's loss or the gradient's norm is
-    ///   not a finite number.
+    ///   not a finite number, or if the ranks have computed with different weights.
     package func step(
-        _ settings: StepSettings, laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
+        _ settings: StepSettings, computed: () -> Void = {},
+        laneLoss: (_ lane: Int, _ tape: Tape) throws -> Tensor
     ) throws -> StepResult {
-        stepClock = Stopwatch()
         var losses = try lanes.dropLast().map { lane in
             let (tape, loss) = try record(lane: lane, laneLoss)
             let value = Double(loss.scalars[0])
@@ -124,9 +127,11 @@ package final class Trainer {
         losses.append(Double(loss.scalars[0]))
         let result = try sums.withLastLane { last in
             let gradients = last.sums[0]
-            try reduce(tape, from: loss, last)
+            try reduce(tape, from: loss, last, computed)
+            // Taken after the last use, so that a bit that flips during the step is seen as well.
+            let fingerprint = settings.comparesReplicas ? parameters.values.fingerprint : 0
             let report = StepReport(
-                flags: settings.flags, laneLosses: losses,
+                flags: settings.flags, fingerprint: fingerprint, laneLosses: losses,
                 blockSquaredNorms: times.measure(.optimizer) { optimizer.blockSquaredNorms(of: gradients) })
             let result = try times.measure(.communication) { try agree(report, step: settings.step) }
             let clip = GradientNorm.clipCoefficient(norm: result.gradientNorm, maximum: settings.maxGradientNorm)
@@ -150,7 +155,9 @@ package final class Trainer {
     }
 
     /// The backward pass of the last lane, and the reduction of all lanes' gradients: at the same time if so wanted.
-    private func reduce(_ tape: Tape, from loss: Tensor, _ last: LaneSums.LastLane) throws {
+    private func reduce(
+        _ tape: Tape, from loss: Tensor, _ last: LaneSums.LastLane, _ computed: () -> Void
+    ) throws {
         func release(_ ranges: [Range<Int>]) throws {
             for range in ranges { last.add(range) }
             try times.measure(.communication) { try reduction.release(ranges) }
@@ -172,21 +179,17 @@ package final class Trainer {
         } else {
             tape.backward(from: loss)
         }
-        noteLaneTime()
+        computed()
         if times != nil { try times.measure(.waiting) { try group.barrier() } }
         for ranges in late { try release(ranges) }
         try times.measure(.communication) { try reduction.finish() }
     }
 
-    /// The lanes are done: what they took counts, not what the others take.
-    private func noteLaneTime() {
-        let seconds = stepClock.seconds / Double(lanes.count)
-        laneSeconds = laneSeconds.map { 0.75 * $0 + 0.25 * seconds } ?? seconds
-    }
-
     /// Every rank's losses and block norms, added up in lane and block order.
     private func agree(_ report: StepReport, step: Int) throws -> StepResult {
         let reports: [StepReport] = try group.allGather(report.numbers).map(StepReport.init(numbers:))
+        let odd = Replicas.odd(reports.map(\.fingerprint))
+        guard odd.isEmpty else { throw TrainingError.replicasDiffer(step: step, ranks: odd) }
         let laneLosses = reports.flatMap(\.laneLosses)
         let squaredNorm = reports.flatMap(\.blockSquaredNorms).reduce(0, +)
         let result = StepResult(
@@ -206,43 +209,29 @@ package final class Trainer {
 /// What a rank tells its group after the backward pass.
 private struct StepReport {
     var flags: UInt8
+    /// Of the weights; 0 on all ranks when they are not compared.
+    var fingerprint: UInt64
     var laneLosses: [Double]
     var blockSquaredNorms: [Double]
 
-    init(flags: UInt8, laneLosses: [Double], blockSquaredNorms: [Double]) {
+    init(flags: UInt8, fingerprint: UInt64, laneLosses: [Double], blockSquaredNorms: [Double]) {
         self.flags = flags
+        self.fingerprint = fingerprint
         self.laneLosses = laneLosses
         self.blockSquaredNorms = blockSquaredNorms
     }
 
-    /// Flags, number of losses, losses, norms: doubles hold them all exactly.
-    var numbers: [Double] { [Double(flags), Double(laneLosses.count)] + laneLosses + blockSquaredNorms }
+    /// Flags, the fingerprint's halves, number of losses, losses, norms: doubles hold them all exactly.
+    var numbers: [Double] {
+        let (high, low) = fingerprint.quotientAndRemainder(dividingBy: 1 << 32)
+        return [Double(flags), Double(high), Double(low), Double(laneLosses.count)] + laneLosses + blockSquaredNorms
+    }
 
     init(numbers: [Double]) {
         flags = UInt8(numbers[0])
-        let losses = Int(numbers[1])
-        laneLosses = Array(numbers[2..<2 + losses])
-        blockSquaredNorms = Array(numbers[(2 + losses)...])
+        fingerprint = UInt64(numbers[1]) << 32 | UInt64(numbers[2])
+        let losses = Int(numbers[3])
+        laneLosses = Array(numbers[4..<4 + losses])
+        blockSquaredNorms = Array(numbers[(4 + losses)...])
     }
-}
-
-/// Training that cannot go on. Thrown on every rank of the group alike, before the weights were touched.
-package enum TrainingError: Error, CustomStringConvertible {
-    /// The first lane whose loss is not a finite number.
-    case lossNotFinite(step: Int, lane: Int, loss: Double)
-    /// The norm of the sum over lanes is not, although every lane's loss is.
-    case gradientNotFinite(step: Int, norm: Double)
-
-    /// What happened, for a message that names the model.
-    package var description: String {
-        switch self {
-        case .lossNotFinite(let step, let lane, let loss):
-            "the loss of lane \(lane) at step \(step) is \(text(loss))"
-        case .gradientNotFinite(let step, let norm):
-            "the gradient's norm at step \(step) is \(text(norm)) although every lane's loss is finite"
-        }
-    }
-
-    /// The sign of what is no number means nothing.
-    private func text(_ value: Double) -> String { value.isNaN ? "nan" : "\(value)" }
 }

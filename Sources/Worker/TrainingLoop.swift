@@ -61,6 +61,7 @@ package final class TrainingLoop {
     private let average: ExponentialMovingAverage
     private var log: StepLog?
     private var rate = RateMeter()
+    private var pace = Pace()
     private var lastSave = Stopwatch()
 
     /// Builds the model on every rank of the group. Collective.
@@ -144,20 +145,20 @@ package final class TrainingLoop {
         let items = task.batch(step)
         let settings = StepSettings(
             step: step, learningRate: schedule.learningRate(at: step), maxGradientNorm: options.maxGradNorm,
-            averageDecay: average.decay(after: step + 1), flags: flags())
+            averageDecay: average.decay(after: step + 1), flags: flags(), comparesReplicas: comparesReplicas(at: step))
         let result: Trainer.StepResult
+        let clock = Stopwatch()
         do {
-            result = try trainer.step(settings) { lane, tape in
+            let computed = { [self] in
+                pace.add(seconds: clock.seconds, images: trainer.lanes.count * options.imagesPerLane)
+                beat(step, isWaiting: true)
+            }
+            result = try trainer.step(settings, computed: computed) { lane, tape in
                 let mine = Array(items[lane * options.imagesPerLane..<(lane + 1) * options.imagesPerLane])
                 return try task.laneLoss(trainer.network, mine, step, tape)
             }
         } catch let error as TrainingError {
-            throw group.shared(
-                DiptychFailure(
-                    .badData,
-                    "\(task.model.name) cannot go on: \(error). The last good checkpoint stays. Try a smaller "
-                        + "learning_rate or a longer warmup_steps, and look for images that are not as expected"),
-                "step \(step) of \(task.model.name)")
+            throw group.shared(try failure(for: error, items: items), "step \(step) of \(task.model.name)")
         }
         archive.noteSaved()
         rate.count(images: options.batch)
@@ -167,9 +168,56 @@ package final class TrainingLoop {
                 step: step, loss: result.loss, learningRate: settings.learningRate, gradientNorm: result.gradientNorm)
             session.tolerate("log") { try log?.append(record) }
         }
-        session.beat(
-            task, step: step + 1, loss: result.loss, imagesPerSecond: rate.recent, laneSeconds: trainer.laneSeconds)
+        beat(step + 1, loss: result.loss)
         return result
+    }
+
+    /// This rank's sign of life.
+    private func beat(_ step: Int, loss: Double? = nil, isWaiting: Bool = false) {
+        session.beat(
+            task, step: step, loss: loss, imagesPerSecond: rate.recent, secondsPerImage: pace.secondsPerImage,
+            isWaiting: isWaiting)
+    }
+
+    /// Whether the step's weights are compared: now and then, and where a save follows.
+    private func comparesReplicas(at step: Int) -> Bool {
+        let done = step + 1
+        return group.size > 1
+            && (step % Replicas.comparisonInterval == 0 || done == task.options.steps
+                || done % session.job.checkpoint.everySteps == 0)
+    }
+
+    /// What to tell the user about training that cannot go on. Collective.
+    private func failure(for error: TrainingError, items: [Int]) throws -> DiptychFailure {
+        let name = task.model.name
+        switch error {
+        case .lossNotFinite(_, let lane, _):
+            let size = task.options.imagesPerLane
+            let images = items[lane * size..<(lane + 1) * size].map(String.init).joined(separator: ", ")
+            return DiptychFailure(
+                .badData,
+                "\(name) cannot go on: \(error), on images \(images) of the data set. The last good checkpoint stays. "
+                    + "Try a smaller learning_rate or a longer warmup_steps, and look for images that are not as expected"
+            )
+        case .gradientNotFinite:
+            return DiptychFailure(
+                .badData,
+                "\(name) cannot go on: \(error). The last good checkpoint stays. Try a smaller learning_rate or a longer "
+                    + "warmup_steps, and look for images that are not as expected")
+        case .replicasDiffer(let step, let ranks):
+            let places: [String] = try group.allGather("rank \(session.world.rank) on \(session.world.host)")
+            let named = ranks.map { places[$0] }.joined(separator: ", ")
+            let finding =
+                ranks.count == group.size
+                ? "the ranks have computed step \(step) with different weights, and no majority says which are right: "
+                    + named
+                : "\(named) computed step \(step) with other weights than the other "
+                    + "\(group.size - ranks.count) ranks of its group"
+            return DiptychFailure(
+                .rankLost,
+                "\(name): \(finding). Memory or network of a node may be faulty. Nothing of this step was saved; the same "
+                    + "command goes on from the last checkpoint. If it happens again, leave that node out")
+        }
     }
 
     private func flags() -> UInt8 {

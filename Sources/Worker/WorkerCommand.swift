@@ -38,6 +38,7 @@ public struct WorkerCommand: ParsableCommand {
         var directory: String?
         @Option(help: "Override a value of the job, as in teach.steps=100; may be repeated.") var set: [String] = []
         @Flag(help: "Allow more steps than the run was begun with.") var extend = false
+        @Flag(help: "Run although the last executions died without progress.") var retry = false
 
         func run() throws {
             let directory = Box<RunDirectory>()
@@ -47,7 +48,9 @@ public struct WorkerCommand: ParsableCommand {
             let code = process.run(directory: { directory.value }) { world in
                 let path = try world.onRoot {
                     let job = try Job.load(path: self.job, overrides: set)
-                    let prepared = try RunPreparation.open(job: job, run: self.directory, extend: extend)
+                    let prepared = try RunPreparation.open(
+                        job: job, run: self.directory, extend: extend, retry: retry)
+                    CrashLoop.noteLaunch(prepared.job, in: prepared.directory)
                     Outcome.remove(from: prepared.directory)
                     preparation.value = prepared
                     return prepared.directory.path
@@ -253,6 +256,7 @@ private func train(
         try session.addHashes(to: &outcome)
         session.note(outcome.exit == .done ? .finished : .stopped)
         try outcome.write(to: directory)
+        CrashLoop.forget(in: directory)
     }
     return outcome.exit
 }

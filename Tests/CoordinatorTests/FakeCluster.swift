@@ -26,6 +26,14 @@ final class FakeCluster {
         case startsSlowly
         /// Is killed while a rank of it lives on.
         case orphans
+        /// Rank 1 hangs, and rank 0 waits for it.
+        case hangs
+        /// The ranks work, but say that it is the year 2001.
+        case wrongClock
+        /// No rank ever gives a sign of life.
+        case neverStarts
+        /// The disk is full for a while.
+        case failsToWrite
         /// Prints one line of JSON, as sampling and benchmarks do.
         case errand
         /// Crashes the first time before any rank has come up; then as `success`.
@@ -90,8 +98,9 @@ final class FakeCluster {
             done
             beat() {
               for ((rank = 0; rank < ranks; rank++)); do
-                echo "{\\"rank\\":$rank,\\"phase\\":\\"teach\\",\\"model\\":\\"teacher-$rank\\",\\"step\\":4,\\"total_steps\\":10,\
-            \\"loss\\":0.5,\\"images_per_second\\":8,\\"time\\":$(date +%s),\\"process\\":1,\\"host\\":\\"h\\"}" \
+                echo "{\\"rank\\":$rank,\\"phase\\":\\"teach\\",\\"model\\":\\"teacher-$rank\\",\\"step\\":${step:-4},\\"total_steps\\":10,\
+            \\"loss\\":0.5,\\"images_per_second\\":8,\\"time\\":${time:-$(date +%s)},\\"process\\":1,\\"host\\":\\"h\\",\
+            \\"is_waiting\\":$([ "$waiting" = "$rank" ] && echo true || echo false)}" \
                   > "$run/logs/heartbeats/$rank"
               done
             }
@@ -166,6 +175,26 @@ final class FakeCluster {
                 sleep 300 &
                 echo $! > "$(dirname "$0")/../rank"
                 kill -9 $$
+                """
+        case .hangs: return common + "waiting=0; beat; for ((i = 0; i < 300; i++)); do sleep 0.1; done; exit 3"
+        case .neverStarts: return common + "for ((i = 0; i < 300; i++)); do sleep 0.1; done; exit 3"
+        case .wrongClock:
+            return common
+                + "time=1000000000; for ((step = 1; step < 9; step++)); do beat; sleep 0.7; done; outcome 0 ''"
+        case .failsToWrite:
+            return common
+                + """
+                beat
+                for ((i = 0; i < 3; i++)); do
+                  echo '{"time":1,"host":"h","rank":0,"kind":"write_failed","what":"checkpoint of teacher-0","reason":\
+                "cannot write x: No space left on device"}' >> "$run/logs/events.jsonl"
+                  sleep 0.7
+                done
+                for ((i = 8; i < 10; i++)); do
+                  echo '{"time":2,"host":"h","rank":0,"kind":"checkpoint","model":"teacher-'$((9 - i))'","step":'$i'}' \
+                    >> "$run/logs/events.jsonl"
+                done
+                outcome 0 ''
                 """
         case .errand:
             return common

@@ -176,7 +176,9 @@ extension EndToEnd {
         }
 
         @Test(arguments: [
-            "", "plan", "run", "submit", "status", "logs", "cancel", "drill", "sample", "verify", "bench", "doctor",
+            "", "plan", "run", "submit", "status", "logs", "cancel", "drill", "sample", "verify", "sign", "bench",
+            "tune", "audit",
+            "doctor",
         ])
         func `Every command has help`(command: String) throws {
             let folder = try TemporaryFolder()

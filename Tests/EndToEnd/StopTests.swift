@@ -8,12 +8,13 @@ extension EndToEnd {
     @Suite(.serialized)
     struct StopTests {
         @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
-        func `A signal in teach and one in distill end with 75, and the run comes to the same result`(
+        func `A signal in each phase ends the run with 75, and it comes to the same result`(
             signal: Int32
         ) throws {
             let expected = try Runs.finished().result
             let job = try TinyJob()
-            for (moment, models) in [(Moment.teach, ["teacher-0", "teacher-1"]), (.distill, ["student"])] {
+            let moments = [(Moment.teach, ["teacher-0", "teacher-1"]), (.distill, ["student"]), (.sample, [])]
+            for (moment, models) in moments {
                 let end = try moment.stop(job.start(ranks: 2), job.run, signal: signal)
                 #expect(end.code == Exit.stopped, "\(moment): \(end.error)")
                 try #require(moment.isUnfinished(in: job.run), "\(moment) was over before the signal")
@@ -23,7 +24,76 @@ extension EndToEnd {
                 }
                 #expect(job.run.events("signal").last?["signal"] as? Int == Int(signal))
             }
-            try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after two stops")
+            try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after three stops")
+        }
+
+        /// Fails when a signal that comes before MPI is up ends the ranks, or is forgotten.
+        @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
+        func `A signal while the run starts is heeded as soon as it can be`(signal: Int32) throws {
+            let job = try TinyJob()
+            let run = try job.start(ranks: 2)
+            try run.wait(until: "the ranks are started") { !job.run.events("launched").isEmpty }
+            run.send(signal)
+            let end = try run.end()
+            #expect(end.code == Exit.stopped, "\(end.error)")
+            #expect(job.run.steps(of: "student") == 0)
+            try expectSame(RunResult(job.finish(ranks: 2), job.run), Runs.finished().result, "stopped at the start")
+        }
+
+        /// Fails when the writer's thread is cut off, or its file counts before it is whole.
+        @Test func `A signal while a checkpoint is being written ends with 75 after it is whole`() throws {
+            let job = try TinyJob()
+            let run = try job.start(ranks: 2, set: ["checkpoint.every_steps=1"])
+            func partial() -> [String] {
+                ["teacher-0", "teacher-1"].flatMap { model in
+                    let folder = "\(job.run.path)/checkpoints/\(model)"
+                    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                    return names.filter { $0.contains(".partial-") }
+                }
+            }
+            var caught: [String] = []
+            try run.wait(until: "a halt within a save") {
+                guard !partial().isEmpty else { return false }
+                let ranks = run.ranks
+                for rank in ranks { rank.send(SIGSTOP) }
+                usleep(20_000)
+                caught = partial()
+                if caught.isEmpty { for rank in ranks { rank.send(SIGCONT) } }
+                return !caught.isEmpty
+            }
+            run.send(SIGTERM)
+            let ranks = run.ranks
+            try run.wait(until: "the ranks are asked to stop") { ranks.allSatisfy { $0.hasPending(SIGUSR1) } }
+            for rank in ranks { rank.send(SIGCONT) }
+            let end = try run.end()
+            #expect(end.code == Exit.stopped, "\(end.error)")
+            #expect(partial() == [])
+            let verdict = try EndToEndTests.run(.diptych, ["verify", job.run.path], in: job.folder)
+            #expect(verdict.code == Exit.done, "\(verdict.error)")
+            let result = try RunResult(job.finish(ranks: 3), job.run)
+            try expectSame(result, Runs.finished().result, "stopped within a save")
+        }
+
+        /// Teacher 0 has done its steps and waits for teacher 1, whose rank is slowed down.
+        @Test func `A signal while one group waits for the other is heeded by both`() throws {
+            let job = try TinyJob()
+            let run = try job.start(ranks: 2)
+            try run.wait(until: "both teachers train") {
+                job.run.steps(of: "teacher-0") > 2 && job.run.steps(of: "teacher-1") > 2
+            }
+            let slow = try #require(job.run.heartbeats[1]?["process"] as? Int)
+            kill(pid_t(slow), SIGSTOP)
+            try run.wait(until: "teacher 0 is done") { job.run.checkpoints(of: "teacher-0").contains(TinyJob.steps) }
+            run.send(SIGTERM)
+            let halted = run.ranks.filter { $0.number == pid_t(slow) }
+            try run.wait(until: "the slow rank is asked to stop") { halted.allSatisfy { $0.hasPending(SIGUSR1) } }
+            kill(pid_t(slow), SIGCONT)
+            let end = try run.end()
+            #expect(end.code == Exit.stopped, "\(end.error)")
+            let steps = job.run.steps(of: "teacher-1")
+            #expect(steps < TinyJob.steps && job.run.checkpoints(of: "teacher-1").last == steps)
+            #expect(job.run.steps(of: "student") == 0)
+            try expectSame(RunResult(job.finish(ranks: 4), job.run), Runs.finished().result, "stopped in waiting")
         }
 
         /// Ranks that hang would never save; the user must still get away.

@@ -25,4 +25,24 @@ import Testing
         let guide = try String(contentsOfFile: repository + "docs/exit-codes.md", encoding: .utf8)
         for code in ExitCode.allCases { #expect(guide.contains("\n| \(code.rawValue) |"), "\(code)") }
     }
+
+    /// Fails when a test that the guarantee names is renamed or removed.
+    @Test func reliabilityNamesTestsThatExist() throws {
+        let guide = try String(contentsOfFile: repository + "docs/reliability.md", encoding: .utf8)
+        var sources = ""
+        let files = FileManager.default.enumerator(atPath: repository + "Tests")?.compactMap { $0 as? String } ?? []
+        for file in files where file.hasSuffix(".swift") {
+            sources += try String(contentsOfFile: repository + "Tests/" + file, encoding: .utf8)
+        }
+        var named = 0
+        for row in guide.split(separator: "\n") where row.hasPrefix("| ") && row.hasSuffix("` |") {
+            let column = row.split(separator: "|").last ?? ""
+            for match in column.matches(of: /`([^`]+)`/) {
+                let name = match.1.contains(" ") ? "func `\(match.1)`(" : "func \(match.1)("
+                #expect(sources.contains(name), "docs/reliability.md names a test that does not exist: \(match.1)")
+                named += 1
+            }
+        }
+        #expect(named > 60, "the tables are read")
+    }
 }

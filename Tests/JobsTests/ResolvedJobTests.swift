@@ -57,6 +57,7 @@ import Testing
         "cluster.prologue": "[\"ulimit -c 0\"]", "cluster.directives": "[--exclusive]", "cluster.warning_seconds": "90",
         "cluster.requeue_limit": "3",
         "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2",
+        "cluster.silence_minutes": "5",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
     static let fixed: Set<String> = [

@@ -3,20 +3,6 @@ import Jobs
 import Testing
 
 @Suite struct RunDirectoryTests {
-    private func failure(
-        _ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
-    ) -> DiptychFailure {
-        do {
-            try body()
-        } catch let failure as DiptychFailure {
-            return failure
-        } catch {
-            Issue.record("threw \(error)", sourceLocation: sourceLocation)
-        }
-        Issue.record("did not fail", sourceLocation: sourceLocation)
-        return DiptychFailure(.done, "")
-    }
-
     @Test func newRunIsPrivate() throws {
         try withTemporaryDirectory { directory in
             let run = directory + "/runs/a"

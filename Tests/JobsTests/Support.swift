@@ -49,3 +49,18 @@ func withTemporaryDirectory(_ body: (String) throws -> Void) throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     try body(path)
 }
+
+/// The failure that a body throws.
+func failure(
+    _ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation
+) -> DiptychFailure {
+    do {
+        try body()
+    } catch let failure as DiptychFailure {
+        return failure
+    } catch {
+        Issue.record("threw \(error)", sourceLocation: sourceLocation)
+    }
+    Issue.record("did not fail", sourceLocation: sourceLocation)
+    return DiptychFailure(.done, "")
+}

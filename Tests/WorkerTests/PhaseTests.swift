@@ -31,9 +31,9 @@ import Worker
             catalogue: catalogue, members: 30, heldOut: 5, parts: 3, balance: .label, nearDuplicates: .together, seed: 4
         )
         let record = SplitRecord(split, of: catalogue)
-        let path = workshop.path + "/split.h5"
-        try SplitFile.write(record, to: path)
-        let found = try SplitFile.read(path)
+        let directory = RunDirectory(workshop.path)
+        try SplitFile.write(record, to: directory)
+        let found = try SplitFile.read(directory)
         #expect(found == record)
         #expect(try found.split(verifiedAgainst: catalogue) == split)
     }

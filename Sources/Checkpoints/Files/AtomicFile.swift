@@ -23,13 +23,15 @@ public final class AtomicFile {
     }
 
     /// Creates the temporary file by way of the given system calls.
-    package init(_ path: String, calls: SystemCalls) throws {
+    ///
+    /// - Parameter mode: Who may read and write it, less the process's umask.
+    package init(_ path: String, calls: SystemCalls, mode: mode_t = 0o600) throws {
         self.path = path
         self.calls = calls
         let temporary = Self.temporaryName(for: path)
         temporaryPath = temporary
         let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        descriptor = Int32(try calls.retrying("create", temporary) { calls.open(temporary, flags, 0o600) })
+        descriptor = Int32(try calls.retrying("create", temporary) { calls.open(temporary, flags, mode) })
     }
 
     deinit {
@@ -38,14 +40,18 @@ public final class AtomicFile {
 
     /// Writes a whole file at once: creates, writes, commits.
     ///
+    /// - Parameters:
+    ///   - bytes: What it is to hold.
+    ///   - path: Its name.
+    ///   - mode: Who may read and write it, less the process's umask; the user alone unless told otherwise.
     /// - Throws: ``FileError``; what was at `path` before is then still there, unless only the folder's own write to the
     ///   medium failed.
-    public static func write(_ bytes: [UInt8], to path: String) throws {
-        try write(bytes, to: path, calls: .real)
+    public static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o600) throws {
+        try write(bytes, to: path, calls: .real, mode: mode)
     }
 
-    static func write(_ bytes: [UInt8], to path: String, calls: SystemCalls) throws {
-        let file = try AtomicFile(path, calls: calls)
+    static func write(_ bytes: [UInt8], to path: String, calls: SystemCalls, mode: mode_t = 0o600) throws {
+        let file = try AtomicFile(path, calls: calls, mode: mode)
         try file.write(bytes)
         try file.commit()
     }

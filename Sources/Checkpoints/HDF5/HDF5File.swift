@@ -89,6 +89,24 @@ public final class HDF5File {
         }
     }
 
+    /// Opens a file on disk for reading, after its bytes were found to be what they should be: libhdf5 is not made for
+    /// files that are damaged.
+    ///
+    /// - Parameters:
+    ///   - path: The file, all of which is read into memory.
+    ///   - sha256: The SHA-256 of its bytes, 64 lower-case hexadecimal digits.
+    ///   - limit: The most bytes that it may have.
+    /// - Throws: ``CheckpointError`` with code `damaged`, ``FileError``, ``HDF5Error``.
+    public static func open(path: String, sha256: String, limit: Int) throws -> HDF5File {
+        let image = try InputFile(path).bytes(limit: limit)
+        let found = sha256Hex(image)
+        guard found == sha256 else {
+            throw CheckpointError(
+                code: .damaged, path: path, message: "its SHA-256 is \(found) instead of \(sha256)")
+        }
+        return try open(image: image, label: path)
+    }
+
     /// The bytes of the file as it would lie on disk.
     ///
     /// - Throws: ``HDF5Error``.

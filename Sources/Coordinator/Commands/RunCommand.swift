@@ -24,6 +24,9 @@ struct RunCommand: ParsableCommand {
         help: "In a SLURM job: queues it again when it has saved and stopped, until it was restarted this many times.")
     var requeueLimit = 0
 
+    @Flag(help: "Runs although the last executions died without progress.")
+    var retry = false
+
     @Flag(help: "Ends with one line of JSON on standard output; text for people goes to standard error.")
     var json = false
 
@@ -56,7 +59,7 @@ struct RunCommand: ParsableCommand {
         let (job, placement) = try options.resolve(machine)
         let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
         let preparation = try RunPreparation.open(
-            job: job, run: options.run, extend: extend, patience: 60,
+            job: job, run: options.run, extend: extend, retry: retry, patience: 60,
             waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
         let directory = preparation.directory
         path = directory.path

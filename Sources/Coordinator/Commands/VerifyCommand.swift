@@ -6,11 +6,18 @@ import Jobs
 /// `diptych verify`: examines every checkpoint of a run.
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Reads every checkpoint of a run and checks it against its manifest.",
-        discussion: "Ends with 0 when all are valid, else with 65.")
+        commandName: "verify",
+        abstract: "Reads every checkpoint of a run, checks it against its manifest, and walks their chains.",
+        discussion: """
+            Every manifest names the one before it by its SHA-256; the head of a chain, noted down elsewhere, stands for \
+            all of it. The split is checked against its own hash. Ends with 0 when everything is valid, else with 65.
+            """)
 
     @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)
     var path: String
+
+    @Option(help: "A public key, PEM: every manifest must be signed with it (see `diptych sign`).", completion: .file())
+    var key: String?
 
     @Flag(help: "Prints one line of JSON.")
     var json = false
@@ -20,8 +27,11 @@ struct VerifyCommand: ParsableCommand {
         _ = try directory.readJob()
         let console = Console(json: json)
         let reports: [CheckpointReport]
+        let chains: [ChainReport]
         do {
-            reports = try CheckpointStore(directory: directory.checkpoints).verify()
+            let store = CheckpointStore(directory: directory.checkpoints)
+            reports = try store.verify()
+            chains = try store.chains()
         } catch let error as Checkpoints.FileError {
             throw DiptychFailure(.inputOutput, "\(error)")
         }
@@ -31,19 +41,74 @@ struct VerifyCommand: ParsableCommand {
                     + (report.reason.map { ": \(printable($0))" } ?? ""))
         }
         if reports.isEmpty { console.say("\(printable(directory.path)) has no checkpoints yet") }
-        console.report(VerifyCommand.json(reports))
+        chains.forEach { console.say(Self.text($0)) }
+        let signatures = try signatureFaults(directory)
+        for fault in signatures { console.say("INVALID  \(printable(fault))") }
+        let split = Self.splitFault(directory)
+        if let split { console.say("INVALID  \(split)") }
+        console.report(VerifyCommand.json(reports, chains, split: split, signatures: key == nil ? nil : signatures))
+        var faults: [String] = []
         let invalid = reports.filter { !$0.valid }
         if !invalid.isEmpty {
-            throw DiptychFailure(
-                .badData,
+            faults.append(
                 "\(invalid.count) of \(reports.count) checkpoints are damaged; `diptych run` goes on from the newest valid one"
             )
+        }
+        faults += chains.compactMap { chain in
+            chain.firstBreak.map {
+                "the chain of \(chain.model) breaks at \(printable($0.path)): \(printable($0.reason))"
+            }
+        }
+        faults += signatures.map { printable($0) }
+        if let split { faults.append(split) }
+        if !faults.isEmpty { throw DiptychFailure(.badData, faults.joined(separator: "\n")) }
+    }
+
+    /// What is wrong with the manifests' signatures; nothing when none are asked for.
+    private func signatureFaults(_ directory: RunDirectory) throws -> [String] {
+        guard let key else { return [] }
+        return try SignCommand.naming {
+            let key = try VerifyingKey(path: key)
+            return try CheckpointStore(directory: directory.checkpoints).manifestPaths().compactMap {
+                key.fault(of: $0)
+            }
+        }
+    }
+
+    private static func text(_ chain: ChainReport) -> String {
+        let head = chain.head.map { ", head \($0)" } ?? ""
+        let state = chain.firstBreak == nil ? "unbroken" : "BROKEN"
+        return "chain of \(chain.model): \(state), \(chain.links) manifests\(head)"
+    }
+
+    /// What is wrong with the split; nil when nothing is, or there is none yet.
+    private static func splitFault(_ directory: RunDirectory) -> String? {
+        guard access(directory.split, F_OK) == 0 else { return nil }
+        do {
+            let (found, recorded) = try (sha256Hex(ofFile: directory.split), directory.recordedSplitHash())
+            return found == recorded
+                ? nil : "\(printable(directory.split)): its SHA-256 is \(found) instead of \(recorded)"
+        } catch {
+            return "\(error)"
         }
     }
 
     /// The line for scripts.
-    static func json(_ reports: [CheckpointReport]) -> JSONValue {
+    static func json(
+        _ reports: [CheckpointReport], _ chains: [ChainReport], split: String?, signatures: [String]?
+    ) -> JSONValue {
         [
+            "signature_faults": signatures.map { .array($0.map { .string($0) }) } ?? .null,
+            "split": split.map { .string($0) } ?? .null,
+            "chains": .array(
+                chains.map { chain in
+                    [
+                        "model": .string(chain.model), "links": .integer(chain.links),
+                        "head_manifest_sha256": chain.head.map { .string($0) } ?? .null,
+                        "break": chain.firstBreak.map { .string($0.path) } ?? .null,
+                        "reason": chain.firstBreak.map { .string($0.reason) } ?? .null,
+                    ]
+                }),
             "checkpoints": .array(
                 reports.map { report in
                     [
@@ -52,7 +117,7 @@ struct VerifyCommand: ParsableCommand {
                         "weights_sha256": report.weightsHash.map { .string($0) } ?? .null,
                         "ema_sha256": report.emaHash.map { .string($0) } ?? .null,
                     ]
-                })
+                }),
         ]
     }
 }

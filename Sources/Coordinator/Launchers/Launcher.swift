@@ -11,6 +11,15 @@ package struct Invocation: Hashable {
     package var environment: [String: String]
     /// Directories that the ranks use while they run and that are to be removed afterwards.
     package var scratch: [String] = []
+
+    /// The variables that can change how a run behaves, by name: for the event log.
+    var influences: [(key: String, value: String)] {
+        let prefixes = [
+            "OMPI_", "PMIX_", "HDF5_", "DNNL_", "ONEDNN_", "OPENBLAS_", "OMP_", "LD_", "MALLOC_", "DIPTYCH_", "SLURM_",
+        ]
+        return environment.filter { variable in prefixes.contains { variable.key.hasPrefix($0) } }
+            .sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
 }
 
 /// A way of starting ranks.

@@ -17,10 +17,6 @@ extension RunStatus {
             "rank \($0.rank) on \(printable($0.host)) has given no sign of life for "
                 + "\(ProgressRenderer.duration(now - $0.time)): if its node is lost, SLURM will start the job again"
         }
-        lines += stragglers.map {
-            "rank \($0.rank) on \(printable($0.host)) holds up its group: "
-                + "\(ProgressRenderer.digits($0.laneSeconds ?? 0)) s for a lane; look for other work on its node"
-        }
         if let grid = outcome?.grid { lines.append("grid of samples: \(printable(grid))") }
         return lines
     }
@@ -50,6 +46,8 @@ extension RunStatus {
         let doing = beat.model.isEmpty ? beat.phase.rawValue : "\(beat.phase.rawValue) \(beat.model)"
         return "rank \(beat.rank) on \(printable(beat.host)): \(printable(doing)) step \(beat.step), "
             + "\(ProgressRenderer.digits(beat.imagesPerSecond)) images/s of its group, last seen \(age) s ago"
+            + (beat.isWaiting == true ? ", waiting for others" : "")
+            + (stragglers[beat.rank].map { ", STRAGGLER: \(ProgressRenderer.digits($0)) times the median" } ?? "")
     }
 
     /// One line for a list of runs.
@@ -100,12 +98,14 @@ extension RunStatus {
                         "process": .integer(Int(beat.process)), "phase": .string(beat.phase.rawValue),
                         "model": .string(beat.model), "step": .integer(beat.step),
                         "images_per_second": .number(beat.imagesPerSecond),
-                        "lane_seconds": number(beat.laneSeconds),
+                        "seconds_per_image": number(beat.secondsPerImage),
+                        "waiting": .boolean(beat.isWaiting == true),
+                        "straggler": number(stragglers[beat.rank]),
                         "seconds_since": .number(max(0, now - beat.time)),
                     ]
                 }),
             "silent": .array(silent.map { .integer($0.rank) }),
-            "stragglers": .array(stragglers.map { .integer($0.rank) }),
+            "stragglers": .array(stragglers.keys.sorted().map { .integer($0) }),
             "grid": outcome?.grid.map { .string($0) } ?? .null,
         ]
     }

@@ -82,7 +82,8 @@ package struct RunStatus {
     /// Ranks that have given no sign of life for long, while the run is in work.
     var silent: [Heartbeat] { state == .running ? beats.filter { now - $0.time > Self.patience } : [] }
     /// Ranks that hold up their group, while the run is in work.
-    var stragglers: [Heartbeat] { state == .running ? Heartbeat.stragglers(among: beats) : [] }
+    /// By rank, with how many times the median of its group it takes.
+    var stragglers: [Int: Double] { state == .running ? Straggler.all(in: beats) : [:] }
 
     private static func ask(_ job: String, _ machine: Machine) -> Slurm {
         switch SlurmTools(machine: machine).state(of: job) {

@@ -13,7 +13,7 @@ extension Session {
     package func split() throws -> DisjointSplit {
         let record = try world.onRoot { () -> SplitRecord in
             let isThere = access(directory.split, F_OK) == 0
-            let record = try isThere ? SplitFile.read(directory.split) : makeSplit()
+            let record = try isThere ? SplitFile.read(directory) : makeSplit()
             _ = try record.split(verifiedAgainst: catalogue)
             if access(directory.splitReport, F_OK) != 0 {
                 try AtomicFile.write(Array("\(record.report)\n".utf8), to: directory.splitReport)
@@ -30,7 +30,7 @@ extension Session {
             catalogue: catalogue, members: job.data.members, heldOut: job.data.heldOut, parts: job.data.split.parts,
             balance: job.data.split.balance, nearDuplicates: job.data.split.nearDuplicates, seed: job.seed)
         let record = SplitRecord(split, of: catalogue)
-        try SplitFile.write(record, to: directory.split)
+        try SplitFile.write(record, to: directory)
         announce(.phaseEnded, .split)
         return record
     }
@@ -50,9 +50,18 @@ package enum SplitFile {
     private static let version: Int64 = 1
     /// A catalogue larger than this is refused before memory is taken for it.
     private static let largestCatalogue = 1 << 31
+    /// Bytes of the file for such a catalogue, and the rest.
+    private static let largestFile = 41 * largestCatalogue
 
-    /// Writes the file, whole or not at all.
-    package static func write(_ record: SplitRecord, to path: String) throws {
+    /// Writes the file and before it its hash, each whole or not at all.
+    package static func write(_ record: SplitRecord, to directory: RunDirectory) throws {
+        let image = try image(of: record, label: directory.split)
+        let line = "\(sha256Hex(image))  split.h5\n"
+        try AtomicFile.write(Array(line.utf8), to: directory.splitHash)
+        try AtomicFile.write(image, to: directory.split)
+    }
+
+    private static func image(of record: SplitRecord, label path: String) throws -> [UInt8] {
         let count = record.partOfImage.count
         let file = try HDF5File.createInMemory(label: path)
         try file.write(record.partOfImage, to: "part_of_image", shape: [count])
@@ -64,14 +73,16 @@ package enum SplitFile {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         try file.setAttribute("report", to: String(decoding: encoder.encode(record.report), as: UTF8.self))
-        try AtomicFile.write(file.image(), to: path)
+        return try file.image()
     }
 
-    /// Reads the file.
+    /// Reads the file, after its hash was found right.
     ///
-    /// - Throws: `DiptychFailure` with code 65 if it is not a split of a known version.
-    package static func read(_ path: String) throws -> SplitRecord {
-        let file = try HDF5File.open(path: path)
+    /// - Throws: `DiptychFailure` with code 65 if it is not a split of a known version, `CheckpointError` if its hash is
+    ///   another.
+    package static func read(_ directory: RunDirectory) throws -> SplitRecord {
+        let path = directory.split
+        let file = try HDF5File.open(path: path, sha256: directory.recordedSplitHash(), limit: largestFile)
         let found = try (file.text("format"), file.integer("format_version"))
         guard found == (format, version) else {
             throw DiptychFailure(

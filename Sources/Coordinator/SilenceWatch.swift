@@ -1,0 +1,66 @@
+import Foundation
+import Jobs
+
+/// Watches the ranks' signs of life by this process's own clock, whatever the clocks of the nodes say.
+struct SilenceWatch {
+    private let clock = ContinuousClock()
+    private let start: ContinuousClock.Instant
+    private var seen: [Int: (beat: Heartbeat, at: ContinuousClock.Instant)] = [:]
+
+    init() { start = clock.now }
+
+    /// Takes note of the heartbeats as they are now.
+    mutating func update(_ beats: [Heartbeat]) {
+        let now = clock.now
+        for beat in beats where seen[beat.rank]?.beat != beat { seen[beat.rank] = (beat, now) }
+    }
+
+    /// Seconds since the watch began.
+    var elapsed: Double { Self.seconds(clock.now - start) }
+
+    /// Seconds since a rank's heartbeat last changed; nil while it has none.
+    func silence(of rank: Int) -> Double? { seen[rank].map { Self.seconds(clock.now - $0.at) } }
+
+    /// The ranks that have been silent for longer than some seconds, by rank.
+    func silent(for limit: Double) -> [Heartbeat] {
+        seen.values.map(\.beat).filter { silence(of: $0.rank) ?? 0 > limit }.sorted { $0.rank < $1.rank }
+    }
+
+    /// Who has stopped working and since when; nil unless some rank has been silent for longer than some seconds.
+    ///
+    /// Ranks that wait for others are silent through no fault of their own, so those that do not wait are named; if all
+    /// wait, all are.
+    ///
+    /// - Parameters:
+    ///   - limit: Seconds.
+    ///   - ranks: The number of ranks that were started.
+    func verdict(limit: Double, ranks: Int) -> String? {
+        let missing = (0..<ranks).filter { seen[$0] == nil }
+        if !missing.isEmpty {
+            guard elapsed > limit else { return nil }
+            return "\(missing.count == 1 ? "rank" : "ranks") \(missing.map(String.init).joined(separator: ", ")) never "
+                + "gave a sign of life in \(Int(elapsed)) s"
+        }
+        let silent = silent(for: limit)
+        guard !silent.isEmpty else { return nil }
+        let stuck = silent.filter { $0.isWaiting != true }
+        guard !stuck.isEmpty else {
+            return "all silent ranks wait for each other, as when the network fails: "
+                + silent.map(describe).joined(separator: "; ")
+        }
+        let others = silent.count - stuck.count
+        return "no sign of life: " + stuck.map(describe).joined(separator: "; ")
+            + (others == 0 ? "" : "; \(others) other rank\(others == 1 ? " waits" : "s wait") for it")
+    }
+
+    /// A rank with its place, its last step and how long ago that was.
+    func describe(_ beat: Heartbeat) -> String {
+        "rank \(beat.rank) (process \(beat.process) on \(printable(beat.host))), last seen "
+            + "\(Int(silence(of: beat.rank) ?? 0)) s ago in \(beat.phase.rawValue) at step \(beat.step)"
+            + (beat.model.isEmpty ? "" : " of \(printable(beat.model))")
+    }
+
+    private static func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+}

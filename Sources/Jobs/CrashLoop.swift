@@ -1,0 +1,64 @@
+import Foundation
+
+/// Counts the executions of a run that died one after the other without getting further, so that a queue does not start
+/// a run that cannot go on for ever.
+///
+/// An execution dies when it leaves no outcome, or the outcome that a rank was lost or the program failed. Getting
+/// further means a new checkpoint, split or grid of images.
+public enum CrashLoop {
+    /// Deaths in a row at one place after which the run is not started again.
+    public static let limit = 5
+
+    private struct Record: Codable {
+        var deaths: Int
+        var progress: String
+    }
+
+    /// Notes that the ranks are about to be started. Until the end is known, that counts as a death.
+    public static func noteLaunch(_ job: Job, in directory: RunDirectory) {
+        let record = Record(deaths: deaths(job, in: directory) + 1, progress: progress(job, in: directory))
+        guard let bytes = try? JSONEncoder().encode(record) else { return }
+        // A disk too full for this is no reason not to run.
+        try? FileBytes.replace(directory.deaths, with: bytes)
+    }
+
+    /// Forgets the deaths, because the run ended in a way that a user asked for or can mend.
+    public static func forget(in directory: RunDirectory) {
+        unlink(directory.deaths)
+    }
+
+    /// Whether an execution that ended with this code has died.
+    public static func isDeath(_ code: ExitCode) -> Bool { code == .rankLost || code == .internalError }
+
+    /// Throws when the run has died too often where it stands.
+    ///
+    /// - Throws: `DiptychFailure` with code 70.
+    static func check(_ job: Job, in directory: RunDirectory) throws {
+        let deaths = deaths(job, in: directory)
+        guard deaths >= limit else { return }
+        throw DiptychFailure(
+            .internalError,
+            "the run in \(printable(directory.path)) has died \(deaths) times in a row without getting further than "
+                + "\(progress(job, in: directory)), so it is not started again. Look at "
+                + "\(printable(directory.workerOutput)) for the reason; once it is mended, add --retry")
+    }
+
+    private static func deaths(_ job: Job, in directory: RunDirectory) -> Int {
+        guard let bytes = try? FileBytes.read(directory.deaths, limit: 65_536),
+            let record = try? JSONDecoder().decode(Record.self, from: bytes),
+            record.progress == progress(job, in: directory)
+        else { return 0 }
+        // A rank that failed by itself has said so in the outcome.
+        if let outcome = Outcome.read(from: directory), !isDeath(outcome.exit) { return 0 }
+        return max(0, record.deaths)
+    }
+
+    /// Where the run stands, in words.
+    private static func progress(_ job: Job, in directory: RunDirectory) -> String {
+        let steps = job.models.compactMap { model in
+            directory.checkpointSteps(of: model.name).last.map { "\(model.name) at step \($0)" }
+        }
+        if !steps.isEmpty { return "checkpoints of " + steps.joined(separator: ", ") }
+        return access(directory.split, F_OK) == 0 ? "the split" : "the start"
+    }
+}

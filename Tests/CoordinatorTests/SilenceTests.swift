@@ -1,0 +1,98 @@
+import Foundation
+import Jobs
+import Testing
+
+/// Ranks that give no sign of life, runs that die again and again, files that cannot be written: what the user is told.
+@Suite struct SilenceTests {
+    private let soon = ["--set", "cluster.silence_minutes=0.05"]
+
+    /// Fails when silence is not bounded, or a rank that only waits is blamed.
+    @Test func aRankThatHangsIsNamedAndTheRunEnded() throws {
+        let cluster = try FakeCluster(.hangs)
+        let start = Date()
+        let end = try cluster.start(["run", "job.yaml", "--ranks", "2", "--json"] + soon).result()
+        #expect(end.code == 71, "\(end.error)")
+        #expect(end.error.contains("rank 1 (process 1 on h), last seen "), "\(end.error)")
+        #expect(end.error.contains("in teach at step 4 of teacher-1; 1 other rank waits for it. The run was ended"))
+        #expect(!end.error.contains("rank 0 (process"))
+        #expect(Date().timeIntervalSince(start) < 60)
+        let events = try cluster.text("runs/fake/logs/events.jsonl")
+        #expect(events.contains(#""kind":"silent","silent_rank":1"#), "\(events)")
+    }
+
+    /// Fails when heartbeats are judged by the times that the nodes wrote into them.
+    @Test func wrongClocksOfNodesDoNoHarm() throws {
+        let cluster = try FakeCluster(.wrongClock)
+        let end = try cluster.start(["run", "job.yaml", "--ranks", "2"] + soon).result()
+        #expect(end.code == 0, "\(end.error)")
+        #expect(!end.output.contains("no sign of life"))
+    }
+
+    @Test func ranksThatNeverStartEndTheRun() throws {
+        let cluster = try FakeCluster(.neverStarts)
+        let end = try cluster.start(["run", "job.yaml", "--ranks", "3"] + soon).result()
+        #expect(end.code == 71, "\(end.error)")
+        #expect(end.error.contains("ranks 0, 1, 2 never gave a sign of life"))
+    }
+
+    /// Fails when a failed save is known to the event log alone, or is told again with every step.
+    @Test func whatCannotBeWrittenIsToldWhileTheRunGoesOn() throws {
+        let cluster = try FakeCluster(.failsToWrite)
+        let end = try cluster.start("run", "job.yaml", "--ranks", "2").result()
+        #expect(end.code == 0, "\(end.error)")
+        let told = end.output.split(separator: "\n").filter { $0.contains("checkpoint of teacher-0") }
+        #expect(told.count == 2, "\(end.output)")
+        #expect(told.first?.contains("No space left on device. Training goes on") == true)
+        #expect(told.last?.hasSuffix("saved again, at step 9") == true)
+    }
+
+    @Test func aCrashLoopStopsByItself() throws {
+        let cluster = try FakeCluster(.killedRank)
+        for _ in 0..<CrashLoop.limit {
+            #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 71)
+        }
+        let refused = try cluster.start("run", "job.yaml", "--ranks", "2").result()
+        #expect(refused.code == 70)
+        #expect(refused.error.contains("has died 5 times in a row without getting further"), "\(refused.error)")
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2", "--retry").result().code == 71)
+    }
+
+    /// Fails when faults that the user can mend count as deaths.
+    @Test func faultsWithAReasonAreNoCrashLoop() throws {
+        let cluster = try FakeCluster(.badData)
+        for _ in 0...CrashLoop.limit {
+            #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 65)
+        }
+    }
+
+    @Test func theEnvironmentThatMattersIsInTheEventLog() throws {
+        let cluster = try FakeCluster(.success)
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+        let events = try cluster.text("runs/fake/logs/events.jsonl")
+        #expect(events.contains(#""OMPI_MCA_btl_vader_single_copy_mechanism":"none""#), "\(events)")
+        #expect(!events.contains(#""PATH""#))
+    }
+
+    @Test func aStragglerShowsInStatus() throws {
+        let cluster = try FakeCluster(.success)
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+        let directory = RunDirectory(cluster.folder + "/runs/fake")
+        Heartbeat.removeAll(in: directory)
+        for (rank, seconds) in [0.1, 0.11, 0.32, 0.1].enumerated() {
+            Heartbeat(
+                rank: rank, phase: .teach, model: "teacher-0", step: 5, totalSteps: 10, imagesPerSecond: 8,
+                secondsPerImage: seconds, isWaiting: rank != 2
+            ).write(to: directory)
+        }
+        let lock = try RunLock(directory, job: "fake")
+        let people = try cluster.start("status", "runs/fake").result()
+        let lines = people.output.split(separator: "\n").filter { $0.hasPrefix("rank ") }
+        #expect(lines.count == 4)
+        #expect(lines.filter { $0.contains("STRAGGLER") }.map { $0.prefix(6) } == ["rank 2"])
+        #expect(lines[2].contains("STRAGGLER: 3.20 times the median"), "\(lines[2])")
+        #expect(lines[0].hasSuffix("waiting for others"))
+        let json = try cluster.start("status", "runs/fake", "--json").result().output
+        #expect(json.contains(#""waiting":false,"straggler":3."#), "\(json)")
+        withExtendedLifetime(lock) {}
+    }
+}

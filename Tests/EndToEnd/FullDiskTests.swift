@@ -1,0 +1,106 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Disks that fill up or become read-only under a run, on a file system of the test's own.
+    @Suite(.serialized, .enabled(if: SmallDisk.works, "mounting a file system needs root"))
+    struct FullDiskTests {
+        /// What happens to the disk.
+        enum Fault: String, CaseIterable {
+            case full = "No space left on device"
+            case readOnly = "Read-only file system"
+        }
+
+        /// Fails when a failed save ends the run, is known to the event log alone, or costs bits.
+        @Test(arguments: Fault.allCases)
+        func `A save that fails is told, training goes on, and the result is the same`(fault: Fault) throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
+            let run = try job.start(ranks: 2)
+            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(5) }
+            try fault == .full ? disk.fill() : disk.remount("ro")
+            try run.wait(until: "a failed save is noted") { !job.run.events("write_failed").isEmpty }
+            let ranks = run.ranks
+            for rank in ranks { rank.send(SIGSTOP) }
+            try fault == .full ? disk.free() : disk.remount("rw")
+            for rank in ranks { rank.send(SIGCONT) }
+            let end = try run.end()
+            try expectSame(RunResult(end, job.run), expected, "\(fault)")
+            #expect(end.error.contains("cannot write: checkpoint of teacher-"), "\(end.error)")
+            #expect(end.error.contains("\(fault.rawValue)"), "\(end.error)")
+            #expect(end.error.contains("Training goes on, what was saved before stays"), "\(end.error)")
+            let verdict = try EndToEndTests.run(.diptych, ["verify", job.run.path], in: job.folder)
+            #expect(verdict.code == Exit.done, "\(verdict.error)")
+        }
+
+        @Test func `A run whose checkpoints cannot fit is refused before anything is trained`() throws {
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 1)
+            try expectRefusal(
+                job.finish(ranks: 2), code: Exit.inputOutput,
+                naming: [job.run.path + "/checkpoints", "has room for", "MB more", "checkpoint.keep"])
+            #expect(job.run.bytes("split.h5") == nil)
+            withExtendedLifetime(disk) {}
+        }
+    }
+}
+
+/// A file system in memory, mounted on a folder and removed with this object.
+final class SmallDisk {
+    private let path: String
+
+    /// Whether file systems may be mounted here.
+    static let works: Bool = {
+        guard geteuid() == 0, let folder = try? TemporaryFolder() else { return false }
+        return (try? SmallDisk(at: folder.file("disk"), megabytes: 1)) != nil
+    }()
+
+    init(at path: String, megabytes: Int) throws {
+        self.path = path
+        try FileManager.default.createDirectory(
+            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try Self.mount(["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=700", "none", path])
+    }
+
+    deinit {
+        // Lazily, because a killed process may not be gone yet.
+        _ = try? Self.command("umount", ["-l", path])
+    }
+
+    /// Leaves no byte.
+    func fill() throws {
+        let file = path + "/filler"
+        _ = FileManager.default.createFile(atPath: file, contents: nil)
+        let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+        for size in [1 << 20, 4096] {
+            let piece = Data(count: size)
+            while (try? handle.write(contentsOf: piece)) != nil {}
+        }
+    }
+
+    func free() throws { try FileManager.default.removeItem(atPath: path + "/filler") }
+
+    /// Makes it read-only or writable; waits for files that are open for writing.
+    func remount(_ mode: String) throws {
+        for attempt in 0..<500 {
+            if (try? Self.mount(["-o", "remount,\(mode)", path])) != nil { return }
+            if attempt == 499 { throw TestFailure("cannot remount \(path)") }
+            usleep(3000)
+        }
+    }
+
+    private static func mount(_ arguments: [String]) throws {
+        guard try command("mount", arguments) == 0 else { throw TestFailure("mount \(arguments) failed") }
+    }
+
+    private static func command(_ name: String, _ arguments: [String]) throws -> Int32 {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = [name] + arguments
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+}

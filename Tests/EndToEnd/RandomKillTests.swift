@@ -1,0 +1,132 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// `make torture`: jobs/tiny.yaml is killed again and again, anywhere, on random rank counts, and resumed, until it is
+    /// done; then begun anew. Prints what was killed where.
+    @Suite(.serialized, .enabled(if: Kills.count > 0, "set DIPTYCH_KILLS, as make torture does"))
+    struct RandomKillTests {
+        /// Where a kill is wanted.
+        private enum Target: String, CaseIterable {
+            case split, teach, distill, sample, save
+        }
+
+        /// SplitMix64, so that a seed repeats the plan of kills, if not their moments.
+        private struct Generator: RandomNumberGenerator {
+            var state: UInt64
+            mutating func next() -> UInt64 {
+                state &+= 0x9E37_79B9_7F4A_7C15
+                var z = state
+                z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+                z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+                return z ^ (z >> 31)
+            }
+        }
+
+        private func tinyJob() throws -> TinyJob {
+            let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent()
+            let text = try String(contentsOf: root.appending(path: "jobs/tiny.yaml"), encoding: .utf8)
+            return try TinyJob(text)
+        }
+
+        private func partials(_ job: TinyJob) -> Int {
+            ["teacher-0", "teacher-1", "student"].reduce(0) { sum, model in
+                let folder = "\(job.run.path)/checkpoints/\(model)"
+                let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                return sum + names.count { $0.contains(".partial-") }
+            }
+        }
+
+        private func phase(_ job: TinyJob) -> String? { job.run.heartbeats[0]?["phase"] as? String }
+
+        /// Waits for the moment; false when the run has ended before.
+        private func waits(for target: Target, _ run: ProgramRun, _ job: TinyJob, delay: UInt32) -> Bool {
+            let isThere: () -> Bool = {
+                switch target {
+                case .save: partials(job) > 0
+                case .split: phase(job) == "split" && job.run.bytes("split.h5") == nil
+                case .teach, .distill, .sample: phase(job) == target.rawValue
+                }
+            }
+            while run.isRunning {
+                if isThere() {
+                    if target != .save, target != .split { usleep(delay) }
+                    return run.isRunning
+                }
+                // What lies before the run cannot be met any more.
+                if target == .split, job.run.bytes("split.h5") != nil { return false }
+                usleep(500)
+            }
+            return false
+        }
+
+        @Test(.timeLimit(.minutes(600)))
+        func `Killed anywhere again and again, every run comes to the same result`() throws {
+            let undisturbed = try tinyJob()
+            let expected = try RunResult(undisturbed.finish(ranks: 2), undisturbed.run)
+            var generator = Generator(state: Kills.seed)
+            var wanted: [Target: Int] = [.split: 20, .teach: 20, .distill: 20, .sample: 20, .save: 50]
+            var killed: [String: Int] = [:]
+            var (kills, runs) = (0, 0)
+            var job = try tinyJob()
+            while kills < Kills.count {
+                let ranks = Int.random(in: 1...4, using: &generator)
+                let isNew = job.run.bytes("split.h5") == nil
+                let possible = Target.allCases.filter { isNew ? true : $0 != .split }
+                let missing = possible.filter { wanted[$0] ?? 0 > 0 }
+                let target =
+                    isNew && wanted[.split] ?? 0 > 0
+                    ? .split : (missing.isEmpty ? possible : missing).randomElement(using: &generator) ?? .teach
+                let run = try ProgramRun(.diptych, job.arguments(ranks: ranks) + ["--retry"], in: job.folder)
+                let delay = UInt32.random(in: 0..<600_000, using: &generator)
+                let victim = KillTests.Victim.allCases.randomElement(using: &generator) ?? .everything
+                guard waits(for: target, run, job, delay: delay) else {
+                    try finish(run, job, expected, "\(kills) kills")
+                    runs += 1
+                    job = try tinyJob()
+                    continue
+                }
+                let phase = phase(job) ?? "start"
+                victim.kill(run)
+                let end = try run.end()
+                if end.code == Exit.done {
+                    // It was just over; that is no kill.
+                    expectSame(try RunResult(end, job.run), expected, "after \(kills) kills")
+                    runs += 1
+                    job = try tinyJob()
+                    continue
+                }
+                #expect([nil, Exit.rankLost].contains(end.code), "\(target): \(end.error)")
+                kills += 1
+                killed[phase, default: 0] += 1
+                if partials(job) > 0 {
+                    killed["within a save", default: 0] += 1
+                    wanted[.save]? -= 1
+                }
+                if let hit = Target(rawValue: phase) { wanted[hit]? -= 1 }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch).count <= 1)
+            }
+            let last = try ProgramRun(.diptych, job.arguments(ranks: 2) + ["--retry"], in: job.folder)
+            try finish(last, job, expected, "the last kill")
+            print(
+                "torture: \(kills) kills, \(runs + 1) runs, every result equal; killed in \(killed.sorted { $0.key < $1.key })"
+            )
+        }
+
+        private func finish(_ run: ProgramRun, _ job: TinyJob, _ expected: RunResult, _ what: String) throws {
+            let end = try run.end()
+            expectSame(try RunResult(end, job.run), expected, "after \(what)")
+            let verdict = try EndToEndTests.run(.diptych, ["verify", job.run.path], in: job.folder)
+            #expect(verdict.code == Exit.done, "\(verdict.error)")
+        }
+    }
+}
+
+/// What `make torture` asks for.
+enum Kills {
+    /// How many kills.
+    static let count = Int(ProcessInfo.processInfo.environment["DIPTYCH_KILLS"] ?? "") ?? 0
+    /// Repeats a plan of kills.
+    static let seed = UInt64(ProcessInfo.processInfo.environment["DIPTYCH_KILL_SEED"] ?? "") ?? 1
+}

@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+extension Reliability {
+    /// Power cuts: a training saves into an ext4 file system in an image file, the image is copied at random moments, and
+    /// what the copy holds after the journal was replayed is what a machine would find after losing its power then.
+    @Suite(.serialized, .enabled(if: DiskImage.works, "needs root and loop devices"))
+    struct PowerCutTests {
+        /// Fails when a file gets its name before its bytes are on the medium.
+        @Test func afterAPowerCutTheNewestCheckpointIsWholeAndTheSameBitsFollow() throws {
+            let (steps, cuts) = (60, Effort.isTorture ? 40 : 3)
+            let harness = Harness()
+            let folder = try TemporaryFolder()
+            let whole = try harness.train(folder.path + "/whole", steps: steps)
+            let expected = try whole.report.weights
+            var (done, resumed) = (0, Set<Int>())
+            while done < cuts {
+                let disk = try DiskImage(folder.path + "/disk")
+                let process = Process()
+                process.executableURL = URL(filePath: try Harness.program())
+                process.arguments = harness.arguments(disk.folder + "/run", steps: steps)
+                process.standardOutput = FileHandle.nullDevice
+                try process.run()
+                usleep(300_000)
+                var copies: [String] = []
+                while process.isRunning, done + copies.count < cuts {
+                    usleep(UInt32.random(in: 10_000..<200_000))
+                    let copy = "\(folder.path)/cut-\(copies.count)"
+                    if process.isRunning, try disk.cut(process.processIdentifier, to: copy) { copies.append(copy) }
+                }
+                kill(process.processIdentifier, SIGKILL)
+                process.waitUntilExit()
+                disk.unmount()
+                for copy in copies {
+                    let cut = try DiskImage(existing: copy)
+                    let end = try harness.train(cut.folder + "/run", steps: steps)
+                    let report = try end.report
+                    #expect(end.code == 0 && report.faults.isEmpty, "\(end.error) \(report.faults)")
+                    #expect(report.skipped.allSatisfy { $0.hasSuffix("the save was interrupted") }, "\(report.skipped)")
+                    #expect(report.weights == expected, "resumed at \(report.resumed)")
+                    resumed.insert(report.resumed)
+                    done += 1
+                    cut.unmount()
+                    try FileManager.default.removeItem(atPath: copy)
+                }
+                try FileManager.default.removeItem(atPath: folder.path + "/disk")
+            }
+            #expect(resumed.count > 1, "the cuts are at different steps: \(resumed)")
+            Effort.note("\(done) power cuts, every run ended in the same bits")
+        }
+    }
+}
+
+/// An ext4 file system in a file, mounted on a folder beside it.
+final class DiskImage {
+    let folder: String
+    private let path: String
+    private var isMounted = true
+
+    /// Whether images can be made and mounted here.
+    static let works: Bool = {
+        guard geteuid() == 0, let folder = try? TemporaryFolder() else { return false }
+        return (try? DiskImage(folder.path + "/disk")) != nil
+    }()
+
+    /// Makes a file system of 24 MB.
+    init(_ path: String) throws {
+        self.path = path
+        folder = path + ".mounted"
+        try Self.command("truncate", ["-s", "24M", path])
+        try Self.command("mkfs.ext4", ["-q", "-F", path])
+        try mount()
+    }
+
+    /// Mounts a copy, which replays its journal.
+    init(existing path: String) throws {
+        self.path = path
+        folder = path + ".mounted"
+        try mount()
+    }
+
+    deinit { unmount() }
+
+    private func mount() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try Self.command("mount", ["-o", "loop", path, folder])
+    }
+
+    func unmount() {
+        if isMounted { try? Self.command("umount", [folder]) }
+        isMounted = false
+    }
+
+    /// Copies the image as it is on the medium at one moment, while its writer is halted.
+    ///
+    /// - Returns: False when the kernel wrote to it meanwhile, so that the copy is of no one moment.
+    func cut(_ writer: pid_t, to copy: String) throws -> Bool {
+        kill(writer, SIGSTOP)
+        defer { kill(writer, SIGCONT) }
+        try Self.command("cp", ["--sparse=always", path, copy])
+        return (try? Self.command("cmp", ["-s", path, copy])) != nil
+    }
+
+    private static func command(_ name: String, _ arguments: [String]) throws {
+        let end = try ReliabilityTests.run(name, arguments)
+        guard end.code == 0 else { throw TestFailure("\(name) \(arguments): \(end.error)") }
+    }
+}

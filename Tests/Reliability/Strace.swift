@@ -1,0 +1,62 @@
+import Foundation
+import Testing
+
+/// strace(1) as an instrument: it numbers the system calls of a program, and kills it or lets a call fail at any of them.
+enum Strace {
+    /// The calls that change or open files.
+    static let calls = [
+        "openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat",
+        "ftruncate", "mkdir", "mkdirat",
+    ]
+
+    /// Whether processes may be traced here; in some containers they may not.
+    static let works: Bool = {
+        guard let end = try? ReliabilityTests.run("strace", ["-qq", "-e", "trace=fsync", "true"]) else { return false }
+        return end.code == 0
+    }()
+
+    /// One call of a program.
+    struct Point: CustomStringConvertible {
+        /// The call's name.
+        var call: String
+        /// Which of the calls of this name it is, from 1.
+        var number: Int
+        /// The call with its arguments, as strace prints it.
+        var text: String
+
+        var description: String { "\(call) number \(number): \(text.prefix(160))" }
+    }
+
+    /// The calls of a program's main thread from the first on that concerns a folder.
+    static func points(in folder: String, of program: String, _ arguments: [String]) throws -> [Point] {
+        let scratch = try TemporaryFolder()
+        let log = scratch.path + "/trace"
+        let end = try ReliabilityTests.run(
+            "strace",
+            ["-qq", "-y", "-s", "0", "-e", "trace=\(calls.joined(separator: ","))", "-o", log, program] + arguments)
+        guard end.code == 0 else { throw TestFailure("the program failed under strace: \(end.error)") }
+        var counts: [String: Int] = [:]
+        var points: [Point] = []
+        for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
+            guard let open = line.firstIndex(of: "("), calls.contains(String(line[..<open])) else { continue }
+            let call = String(line[..<open])
+            counts[call, default: 0] += 1
+            // What comes before the folder is first touched is the loader's work.
+            guard !points.isEmpty || line.contains(folder) else { continue }
+            points.append(Point(call: call, number: counts[call] ?? 0, text: String(line)))
+        }
+        return points
+    }
+
+    /// Runs a program that is disturbed at one call.
+    ///
+    /// - Parameter fault: `signal=KILL`, `error=ENOSPC`.
+    static func run(_ program: String, _ arguments: [String], at point: Point, fault: String) throws -> ProgramEnd {
+        try ReliabilityTests.run(
+            "strace",
+            [
+                "-qq", "-o", "/dev/null", "-e", "trace=\(point.call)", "-e",
+                "inject=\(point.call):\(fault):when=\(point.number)", program,
+            ] + arguments)
+    }
+}

@@ -1,0 +1,106 @@
+// A training of a tiny network in one process whose saves run on the main thread, so that strace can number their system
+// calls: `save-harness FOLDER STEPS KEEP IMAGE_LIMIT`. It goes on from the newest checkpoint, saves after every step, and
+// goes on training when a save fails, as `diptych-worker` does. Started by ReliabilityTests.
+//
+// At the end it examines everything that is there, and prints one line of JSON. Exit codes: 0, 65 when something is
+// damaged, 74 when the last save failed.
+import Checkpoints
+import Communication
+import Diffusion
+import Foundation
+import Tensor
+import Worker
+
+struct Report: Codable {
+    /// The step of the checkpoint that it went on from.
+    var resumed = 0
+    /// Steps whose checkpoint could not be saved, and why.
+    var failures: [String] = []
+    /// Newer checkpoints that were passed over.
+    var skipped: [String] = []
+    /// What `diptych verify` would complain about at the end.
+    var faults: [String] = []
+    var weights = ""
+}
+
+func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+/// One image of noise for each lane.
+func loss(_ network: UNet2D, lane: Int, step: Int, _ tape: Tape) -> Tensor {
+    let pixels = RandomSource(seed: 2, purpose: .testing).uniform(count: 64, step: step, item: lane).map { 2 * $0 - 1 }
+    let diffusion = GaussianDiffusion(schedule: NoiseSchedule(.linear, timesteps: 100), prediction: .epsilon)
+    return NoisePrediction.loss(
+        of: network, on: TrainingBatch(images: Tensor(pixels, shape: [1, 1, 8, 8]), items: [lane]),
+        diffusion: diffusion, address: TrainingAddress(seed: 9, model: 0, step: step), tape: tape)
+}
+
+func train(folder: String, steps: Int, keep: Int, imageLimit: Int, report: inout Report) throws -> Bool {
+    let configuration = UNetConfiguration(
+        height: 8, width: 8, inChannels: 1, outChannels: 1, channels: [8, 16], layersPerBlock: 1,
+        attention: [false, true], normGroups: 4, dropout: 0.1)
+    let trainer = Trainer(configuration: configuration, adam: Adam(), group: SoloCommunicator(), laneCount: 2) {
+        $0.initialize(seed: 3, model: 0)
+    }
+    let entries = trainer.parameters.entries.map {
+        Checkpoint.Entry(name: $0.name, shape: $0.shape, offset: $0.offset, count: $0.count)
+    }
+    let store = CheckpointStore(directory: folder, imageLimit: imageLimit, calls: .real)
+    try store.prepareForWriting(model: "teacher-0")
+    let search = try store.newest(model: "teacher-0", jobHash: "harness", entries: entries)
+    report.skipped = search.skipped.map { "step \($0.step): \($0.reason)" }
+    let (values, optimizer) = (trainer.parameters.values, trainer.optimizer)
+    if let found = search.checkpoint {
+        report.resumed = found.step
+        values.copy(from: found.weights)
+        optimizer.movingAverage.copy(from: found.ema)
+        optimizer.firstMoment.copy(from: found.firstMoment)
+        optimizer.secondMoment.copy(from: found.secondMoment)
+        trainer.parameters.valuesChanged()
+    }
+    var isSaved = true
+    for step in report.resumed..<max(steps, report.resumed) {
+        let settings = StepSettings(step: step, learningRate: 1e-3, maxGradientNorm: 1, averageDecay: 0.5)
+        _ = try trainer.step(settings) { lane, tape in loss(trainer.network, lane: lane, step: step, tape) }
+        do {
+            try store.save(
+                Checkpoint(
+                    model: "teacher-0", phase: "teach", step: step + 1, jobHash: "harness", entries: entries,
+                    weights: values.scalars, ema: optimizer.movingAverage.scalars,
+                    firstMoment: optimizer.firstMoment.scalars, secondMoment: optimizer.secondMoment.scalars))
+            isSaved = true
+            try store.retain(model: "teacher-0", newest: keep)
+        } catch {
+            if (try? store.newestManifest(model: "teacher-0"))??.step != step + 1 { isSaved = false }
+            report.failures.append("step \(step + 1): \(error)")
+        }
+    }
+    report.weights = sha256Hex(Array(values.scalars.prefix(trainer.parameters.count)))
+    report.faults = try store.verify().compactMap(\.reason)
+    report.faults += try store.chains().compactMap { $0.firstBreak.map { "\($0.path): \($0.reason)" } }
+    return isSaved
+}
+
+Threads.useOne()
+var report = Report()
+let arguments = CommandLine.arguments
+guard arguments.count == 5, let steps = Int(arguments[2]), let keep = Int(arguments[3]), let limit = Int(arguments[4])
+else {
+    say("usage: save-harness FOLDER STEPS KEEP IMAGE_LIMIT")
+    exit(64)
+}
+var code: Int32 = 0
+do {
+    if try !train(folder: arguments[1], steps: steps, keep: keep, imageLimit: limit, report: &report) {
+        say("the last checkpoint could not be saved: \(report.failures.last ?? "")")
+        code = 74
+    }
+    if !report.faults.isEmpty { code = 65 }
+} catch let error as FileError {
+    say("\(error)")
+    code = 74
+} catch {
+    say("\(error)")
+    code = 65
+}
+print(String(decoding: (try? JSONEncoder().encode(report)) ?? Data(), as: UTF8.self))
+exit(code)

@@ -1,0 +1,85 @@
+import Communication
+import Diffusion
+import Foundation
+import Jobs
+import Tensor
+import Testing
+import Worker
+
+/// Ranks whose copies of the weights are no longer equal.
+@Suite struct ReplicaTests {
+    private static func compared(_ step: Int) -> StepSettings {
+        var settings = Bench.settings(step)
+        settings.comparesReplicas = true
+        return settings
+    }
+
+    /// What the ranks throw when a bit of the last weight flips on some of them, before or within step 1.
+    private func errors(ranks: Int, flippedOn odd: [Int: UInt32], midway: Bool = false) throws -> [String?] {
+        try onRanks(ranks) { group in
+            let trainer = Bench.trainer(lanes: 4, on: group)
+            func loss(_ lane: Int, _ step: Int, _ tape: Tape) -> Tensor {
+                Bench.loss(trainer.network, items: [2 * lane, 2 * lane + 1], step: step, tape)
+            }
+            _ = try trainer.step(Self.compared(0)) { loss($0, 0, $1) }
+            let values = trainer.parameters.values
+            let place = trainer.parameters.count - 1
+            func flip() {
+                guard let bit = odd[group.rank] else { return }
+                values[place] = Float(bitPattern: values[place].bitPattern ^ 1 << bit)
+            }
+            if !midway { flip() }
+            let before = values.scalars
+            let average = trainer.optimizer.movingAverage.scalars
+            let error = errorThrown {
+                _ = try trainer.step(Self.compared(1)) { lane, tape in
+                    let loss = loss(lane, 1, tape)
+                    if midway, lane == trainer.lanes.last { flip() }
+                    return loss
+                }
+            }
+            if !midway { #expect(values.scalars == before, "nothing was updated") }
+            #expect(trainer.optimizer.movingAverage.scalars == average || error == nil)
+            return error.map { "\($0)" }
+        }
+    }
+
+    /// Fails when the weights are not compared, or only those of the first ranks.
+    @Test(arguments: [false, true]) func theOddRankIsNamedOnEveryRank(midway: Bool) throws {
+        let text = "ranks [2] of the group have computed step 1 with other weights than the rest"
+        #expect(try errors(ranks: 4, flippedOn: [2: 0], midway: midway) == Array(repeating: text, count: 4))
+    }
+
+    @Test func withoutAMajorityAllAreNamed() throws {
+        for (ranks, odd) in [(2, [1: UInt32(3)]), (4, [0: 1, 1: 1]), (3, [0: 1, 1: 2])] {
+            let text = "ranks \(Array(0..<ranks)) of the group have computed step 1 with other weights than the rest"
+            #expect(try errors(ranks: ranks, flippedOn: odd) == Array(repeating: text, count: ranks))
+        }
+        #expect(try errors(ranks: 3, flippedOn: [0: 1, 1: 1])[0]?.contains("ranks [2] ") == true)
+        #expect(try errors(ranks: 3, flippedOn: [:]) == [nil, nil, nil])
+    }
+
+    /// Fails when the loop does not ask for the comparison before a save, or the message lacks the place.
+    @Test func aRunEndsBeforeTheStateIsSavedAndNamesTheMachine() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.checkpoint.everySteps = 2 })
+        let failures = try onRanks(3) { world in
+            let session = try Session(world: world, directory: directory)
+            let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
+            let broken = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
+                if $2 == 3, world.rank == 1 { $0.parameters[0].values[0] += 1 }
+                return try task.laneLoss($0, $1, $2, $3)
+            }
+            let error = errorThrown { _ = try TrainingLoop(session: session, task: broken, group: world).run() }
+            return error.map { DiptychFailure($0) }
+        }
+        #expect(failures[0]?.code == .rankLost)
+        let host = ProcessInfo.processInfo.hostName
+        for failure in failures {
+            let message = failure?.message ?? ""
+            #expect(message.contains("teacher-0: rank 1 on \(host) computed step 3 with other weights"), "\(message)")
+        }
+        #expect(directory.checkpointSteps(of: "teacher-0") == [2])
+        #expect(directory.losses("teacher-0").count == 3)
+    }
+}
