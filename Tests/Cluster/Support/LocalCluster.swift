@@ -10,6 +10,9 @@ enum LocalCluster {
     static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path(percentEncoded: false)
 
+    /// Where temporary folders go, as absolute paths have it: without a slash at its end.
+    static let temporary = URL(fileURLWithPath: NSTemporaryDirectory()).standardizedFileURL.path
+
     /// A command's end.
     struct Answer {
         var code: Int32
