@@ -66,7 +66,7 @@ extension Cluster {
         @Test func `A job whose node is set down goes on with fewer nodes`() throws {
             let run = try ClusterRun(["--minimum-nodes", "2"])
             try run.waitForTeach()
-            try LocalCluster.login("scontrol", "update", "NodeName=n3", "State=DOWN", "Reason=test")
+            try LocalCluster.login("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
             try run.expectSameResult(restarts: 1...1)
             #expect(run.events("launched").last?["ranks"] as? Int == 2)
         }

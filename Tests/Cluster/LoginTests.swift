@@ -25,7 +25,7 @@ extension Cluster {
         }
 
         @Test func `A disk without room for the checkpoints is refused`() throws {
-            let folder = NSTemporaryDirectory() + "/diptych-full-\(UUID().uuidString)"
+            let folder = LocalCluster.temporary + "/diptych-full-\(UUID().uuidString)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             #expect(try LocalCluster.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder]).code == 0)
@@ -34,7 +34,7 @@ extension Cluster {
         }
 
         private func expectRefusal(_ options: [String], run: String? = nil, code: Int32, words: String) throws {
-            let folder = NSTemporaryDirectory() + "/diptych-refused-\(UUID().uuidString)"
+            let folder = LocalCluster.temporary + "/diptych-refused-\(UUID().uuidString)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
@@ -48,7 +48,7 @@ extension Cluster {
         }
 
         @Test func `A dry run prints the script and changes nothing`() throws {
-            let folder = NSTemporaryDirectory() + "/diptych-dry-\(UUID().uuidString)"
+            let folder = LocalCluster.temporary + "/diptych-dry-\(UUID().uuidString)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)
@@ -60,7 +60,7 @@ extension Cluster {
         }
 
         @Test func `A hostile run directory is run in as it is`() throws {
-            let folder = NSTemporaryDirectory() + "/diptych \(UUID().uuidString) it's $(touch pwned) \"%j\" -x"
+            let folder = LocalCluster.temporary + "/diptych \(UUID().uuidString) it's $(touch pwned) \"%j\" -x"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }
             try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)

@@ -35,7 +35,7 @@ final class ClusterRun {
 
     /// Submits the job; three nodes unless told otherwise.
     init(_ options: [String] = [], nodes: [String] = ["--nodes", "3"]) throws {
-        folder = NSTemporaryDirectory() + "/diptych-cluster-\(UUID().uuidString)"
+        folder = LocalCluster.temporary + "/diptych-cluster-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let file = folder + "/job.yaml"
         try Self.yaml.write(toFile: file, atomically: true, encoding: .utf8)
@@ -109,7 +109,7 @@ enum Reference {
     /// The hashes of all models' weights.
     static func weights(seed: Int) throws -> [String: String] {
         if let known = made.withLock({ $0[seed] }) { return known }
-        let folder = NSTemporaryDirectory() + "/diptych-reference-\(UUID().uuidString)"
+        let folder = LocalCluster.temporary + "/diptych-reference-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try ClusterRun.yaml.write(toFile: folder + "/job.yaml", atomically: true, encoding: .utf8)

@@ -10,6 +10,9 @@ enum LocalCluster {
     static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().deletingLastPathComponent().path(percentEncoded: false)
 
+    /// Where temporary folders go, as absolute paths have it: without a slash at its end.
+    static let temporary = URL(fileURLWithPath: NSTemporaryDirectory()).standardizedFileURL.path
+
     /// A command's end.
     struct Answer {
         var code: Int32
@@ -76,8 +79,10 @@ enum LocalCluster {
         let answer = try run([repository + "cluster/local/up"])
         try #require(answer.code == 0, "\(answer.error)")
         try login("scancel", "--user=\(NSUserName())")
-        try wait(until: "the queue is empty", seconds: 60) {
+        try wait(until: "the queue is empty and all nodes are idle", seconds: 60) {
             try login("squeue", "--noheader").output.isEmpty
+                && login("sinfo", "--noheader", "--Node", "--partition=debug", "--states=idle").output
+                    .split(separator: "\n").count == 3
         }
     }
 
