@@ -92,7 +92,8 @@ extension Cluster {
             try LocalCluster.wait(until: "the run goes on without") { run.steps() > before + 5 }
             let answer = try LocalCluster.run([LocalCluster.repository + "cluster/local/up"])
             #expect(answer.code == 0, "\(answer.error)")
-            try run.expectSameResult(restarts: 0...0)
+            // slurmctld writes its state every few seconds: a job that it remembers as pending it starts again.
+            try run.expectSameResult(restarts: 0...1)
         }
 
         @Test func `One task of an array is queued again and the other is not`() throws {
