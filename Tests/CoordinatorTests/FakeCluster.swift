@@ -39,7 +39,7 @@ final class FakeCluster {
         /// Crashes the first time before any rank has come up; then as `success`.
         case crashesAtStart
         /// Crashes every time before any rank has come up.
-        case neverStarts
+        case alwaysCrashes
         /// Prints what `diptych-worker probe` found out, from the file `probe` in the folder.
         case probe
         /// Is another MPI's launcher.
@@ -124,7 +124,7 @@ final class FakeCluster {
                 if [ ! -e "$run/crashed" ]; then touch "$run/crashed"; exit 139; fi
                 beat; outcome 0 ''
                 """
-        case .neverStarts: return common + "echo again >> \"$run/crashed\"; exit 139"
+        case .alwaysCrashes: return common + "echo again >> \"$run/crashed\"; exit 139"
         case .foreign: return "echo 'HYDRA build details:'"
         case .success: return common + "beat; sleep 0.7; echo a worker speaks; outcome 0 ''"
         case .badData: return common + "beat; outcome 65 'train.idx: the magic number is wrong'; exit 65"

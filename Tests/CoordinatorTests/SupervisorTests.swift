@@ -101,7 +101,7 @@ import Testing
         let end = try cluster.start("run", "job.yaml", "--ranks", "2").result()
         #expect(end.code == 0, "\(end.error)")
         #expect(end.output.contains("no rank came up (mpirun ended with code 139"))
-        let never = try FakeCluster(.neverStarts)
+        let never = try FakeCluster(.alwaysCrashes)
         #expect(try never.start("run", "job.yaml", "--ranks", "2").result().code == 71)
         #expect(try never.text("runs/fake/crashed") == "again\nagain\nagain\n")
     }
