@@ -193,6 +193,8 @@ final class Supervisor {
                 exit: .interrupted,
                 message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")
         }
+        // Ranks that were ended because one of them hung may still have saved and said that they stopped on request.
+        if silenceVerdict != nil { Outcome.remove(from: directory) }
         if let outcome = Outcome.read(from: directory) {
             if !CrashLoop.isDeath(outcome.exit) { CrashLoop.forget(in: directory) }
             return outcome

@@ -15,7 +15,9 @@ extension EndToEnd {
             #expect(end.output.split(separator: "\n").count == 1)
             let json = try end.json
             #expect(
-                Set(json.keys) == ["run", "exit", "message", "phases", "weights_sha256", "ema_sha256", "grid"])
+                Set(json.keys) == [
+                    "run", "exit", "message", "phases", "weights_sha256", "ema_sha256", "grid", "requeued",
+                ])
             #expect(json["run"] as? String == job.run.path)
             #expect(json["exit"] as? Int == 0)
             let phases = try #require(json["phases"] as? [[String: Any]])
@@ -133,7 +135,9 @@ extension EndToEnd {
             let text = try run(.diptych, ["status", job.run.path], in: job.folder)
             #expect(text.output.contains("student"))
             #expect(text.output.contains("step \(student)/\(TinyJob.steps)"))
-            let other = try run(.diptych, ["status", job.folder.path], in: job.folder)
+            let all = try run(.diptych, ["status", job.folder.path, "--json"], in: job.folder)
+            #expect((try all.json["runs"] as? [[String: Any]])?.count == 1)
+            let other = try run(.diptych, ["status", job.run.path + "/logs"], in: job.folder)
             #expect(other.code == Exit.inputOutput)
         }
 

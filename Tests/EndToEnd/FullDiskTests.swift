@@ -17,8 +17,9 @@ extension EndToEnd {
             let expected = try Runs.finished().result
             let job = try TinyJob()
             let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
-            let run = try job.start(ranks: 2)
-            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(5) }
+            // Far enough apart that no checkpoint is being written for a while: a file system in use stays writable.
+            let run = try job.start(ranks: 2, set: ["checkpoint.every_steps=8"])
+            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(8) }
             try fault == .full ? disk.fill() : disk.remount("ro")
             try run.wait(until: "a failed save is noted") { !job.run.events("write_failed").isEmpty }
             let ranks = run.ranks

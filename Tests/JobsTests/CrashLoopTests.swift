@@ -103,7 +103,7 @@ import Testing
             let refused = failure { _ = try RunPreparation.open(job: job(), run: run, extend: false) }
             let host = ProcessInfo.processInfo.hostName
             #expect(
-                refused.message.contains("is in use by host \(host) process \(getpid()) job small."),
+                refused.message.contains("is in use by host \(host) process \(getpid()) job \"small\"."),
                 "\(refused.message)")
             withExtendedLifetime(first) {}
         }
