@@ -15,10 +15,7 @@ extension CheckpointStore {
         try prepareForWriting(model: checkpoint.model)
         if let standing = try standing(checkpoint) { return standing }
         let path = path(model: checkpoint.model, step: checkpoint.step)
-        let previous = try steps(model: checkpoint.model).lazy.filter { $0 < checkpoint.step }
-            .compactMap { step in
-                (try? self.manifestAndHash(model: checkpoint.model, step: step)).map { (step, $0.hash) }
-            }.first
+        let previous = try newestLink(model: checkpoint.model, before: checkpoint.step)
         let (sha256, size) = try write(checkpoint, to: path)
         let manifest = try Manifest(
             checkpoint, file: Self.fileName(checkpoint.step), sha256: sha256, size: size, buildVersion: buildVersion,
@@ -31,6 +28,20 @@ extension CheckpointStore {
         }
         try rememberVerified(manifest, path: path)
         return manifest
+    }
+
+    /// The step and the manifest's hash of the newest checkpoint before a step, damaged ones left out.
+    ///
+    /// - Throws: ``FileError`` for a manifest that is there and cannot be read: the chain would lack a link.
+    private func newestLink(model: String, before step: Int) throws -> (step: Int, hash: String)? {
+        for older in try steps(model: model) where older < step {
+            do {
+                return (older, try manifestAndHash(model: model, step: older).hash)
+            } catch let error as FileError where ![0, ENOENT, ELOOP].contains(error.number) {
+                throw error
+            } catch  where Self.canBePassedOver(error) {}
+        }
+        return nil
     }
 
     /// The manifest of a valid checkpoint of the same step, when its state is the same; nil when there is none.

@@ -17,14 +17,13 @@ extension EndToEnd {
             let expected = try Runs.finished().result
             let job = try TinyJob()
             let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
-            // Far enough apart that no checkpoint is being written for a while: a file system in use stays writable.
-            let run = try job.start(ranks: 2, set: ["checkpoint.every_steps=8"])
-            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(8) }
-            try fault == .full ? disk.fill() : disk.remount("ro")
+            let run = try job.start(ranks: 2)
+            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(5) }
+            try fault == .full ? disk.fill() : disk.lock()
             try run.wait(until: "a failed save is noted") { !job.run.events("write_failed").isEmpty }
             let ranks = run.ranks
             for rank in ranks { rank.send(SIGSTOP) }
-            try fault == .full ? disk.free() : disk.remount("rw")
+            try fault == .full ? disk.free() : disk.unlock()
             for rank in ranks { rank.send(SIGCONT) }
             let end = try run.end()
             try expectSame(RunResult(end, job.run), expected, "\(fault)")
@@ -50,6 +49,7 @@ extension EndToEnd {
 /// A file system in memory, mounted on a folder and removed with this object.
 final class SmallDisk {
     private let path: String
+    private let view: TemporaryFolder
 
     /// Whether file systems may be mounted here.
     static let works: Bool = {
@@ -59,6 +59,7 @@ final class SmallDisk {
 
     init(at path: String, megabytes: Int) throws {
         self.path = path
+        view = try TemporaryFolder()
         try FileManager.default.createDirectory(
             atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         try Self.mount(["-t", "tmpfs", "-o", "size=\(megabytes)m,mode=700", "none", path])
@@ -66,7 +67,7 @@ final class SmallDisk {
 
     deinit {
         // Lazily, because a killed process may not be gone yet.
-        _ = try? Self.command("umount", ["-l", path])
+        for folder in [path, view.path] { while (try? Self.command("umount", ["-l", folder])) == 0 {} }
     }
 
     /// Leaves no byte.
@@ -83,12 +84,16 @@ final class SmallDisk {
     func free() throws { try FileManager.default.removeItem(atPath: path + "/filler") }
 
     /// Makes it read-only or writable; waits for files that are open for writing.
-    func remount(_ mode: String) throws {
-        for attempt in 0..<500 {
-            if (try? Self.mount(["-o", "remount,\(mode)", path])) != nil { return }
-            if attempt == 499 { throw TestFailure("cannot remount \(path)") }
-            usleep(3000)
-        }
+    /// A file system that is in use cannot be made read-only, but a second view of it, laid over the first, can.
+    func lock() throws {
+        try Self.mount(["--bind", path, view.path])
+        try Self.mount(["-o", "remount,bind,ro", view.path])
+        try Self.mount(["--bind", view.path, path])
+    }
+
+    /// Takes the second view away.
+    func unlock() throws {
+        guard try Self.command("umount", ["-l", path]) == 0 else { throw TestFailure("umount \(path) failed") }
     }
 
     private static func mount(_ arguments: [String]) throws {
