@@ -5,13 +5,30 @@ import Jobs
 struct SilenceWatch {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
+    private var last: ContinuousClock.Instant
+    /// Time in which nobody looked: the machine slept, or the job was suspended, ranks and all.
+    private var unwatched = Duration.zero
     private var seen: [Int: (beat: Heartbeat, at: ContinuousClock.Instant)] = [:]
 
-    init() { start = clock.now }
+    /// The longest time between two looks of a watch that is not held up.
+    private static let longestPause = Duration.seconds(30)
+
+    init() {
+        start = clock.now
+        last = start
+    }
 
     /// Takes note of the heartbeats as they are now.
-    mutating func update(_ beats: [Heartbeat]) {
-        let now = clock.now
+    mutating func update(_ beats: [Heartbeat]) { update(beats, now: clock.now) }
+
+    /// The same at a time of a test's choice.
+    mutating func update(_ beats: [Heartbeat], now: ContinuousClock.Instant) {
+        let pause = now - last
+        last = now
+        if pause > Self.longestPause {
+            unwatched += pause
+            for rank in seen.keys { seen[rank]?.at += pause }
+        }
         for beat in beats where seen[beat.rank]?.beat != beat { seen[beat.rank] = (beat, now) }
     }
 
@@ -37,6 +54,7 @@ struct SilenceWatch {
     func verdict(limit: Double, ranks: Int) -> String? {
         let missing = (0..<ranks).filter { seen[$0] == nil }
         if !missing.isEmpty {
+            let elapsed = elapsed - Self.seconds(unwatched)
             guard elapsed > limit else { return nil }
             return "\(missing.count == 1 ? "rank" : "ranks") \(missing.map(String.init).joined(separator: ", ")) never "
                 + "gave a sign of life in \(Int(elapsed)) s"

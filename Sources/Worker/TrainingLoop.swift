@@ -83,16 +83,6 @@ package final class TrainingLoop {
 
     /// Trains to the last step, or until somebody asks to stop. Collective.
     package func run() throws -> Report {
-        do {
-            return try train()
-        } catch {
-            // A checkpoint on its way is worth waiting for, whatever ends the training.
-            archive.settle()
-            throw error
-        }
-    }
-
-    private func train() throws -> Report {
         trainer.bucketFloats = try Trainer.bucketFloats(for: group)
         let start = try archive.restore()
         try openLog(at: start)
@@ -158,7 +148,11 @@ package final class TrainingLoop {
                 return try task.laneLoss(trainer.network, mine, step, tape)
             }
         } catch let error as TrainingError {
-            throw group.shared(try failure(for: error, items: items), "step \(step) of \(task.model.name)")
+            let failure = try failure(for: error, items: items)
+            // The checkpoint on its way is the last good one. All wait: ranks that are told of an error lose patience with
+            // the first one soon, and abort.
+            try group.onRoot { archive.settle() }
+            throw group.shared(failure, "step \(step) of \(task.model.name)")
         }
         archive.noteSaved()
         rate.count(images: options.batch)

@@ -186,10 +186,19 @@ enum AuditPublication {
                 "cannot create the folder \(printable(folder)) for the report: \(printable(error.localizedDescription))"
             )
         }
+        if audience == .anyone, access("\(folder)/nearest.json", F_OK) == 0 {
+            throw DiptychFailure(
+                .usage,
+                "\(printable(folder)) holds what an audit keeps for the run's owner: give a public report another --out"
+            )
+        }
         do {
-            for file in try AuditReportWriter(report, pairs: pairs, audience: audience).files() {
-                try FileBytes.replace("\(folder)/\(file.name)", with: Data(file.bytes))
+            let files = try AuditReportWriter(report, pairs: pairs, audience: audience).files()
+            // A figure of an earlier report that this one does not have must not stay beside it.
+            for name in ["roc.png", "scores.png"] where !files.contains(where: { $0.name == name }) {
+                unlink("\(folder)/\(name)")
             }
+            for file in files { try FileBytes.replace("\(folder)/\(file.name)", with: Data(file.bytes)) }
         } catch let error as SystemCallError {
             throw error.failure
         }
