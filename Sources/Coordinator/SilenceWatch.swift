@@ -2,7 +2,7 @@ import Foundation
 import Jobs
 
 /// Watches the ranks' signs of life by this process's own clock, whatever the clocks of the nodes say.
-struct SilenceWatch {
+package struct SilenceWatch {
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
     private var last: ContinuousClock.Instant
@@ -13,7 +13,7 @@ struct SilenceWatch {
     /// The longest time between two looks of a watch that is not held up.
     private static let longestPause = Duration.seconds(30)
 
-    init() {
+    package init() {
         start = clock.now
         last = start
     }
@@ -22,7 +22,7 @@ struct SilenceWatch {
     mutating func update(_ beats: [Heartbeat]) { update(beats, now: clock.now) }
 
     /// The same at a time of a test's choice.
-    mutating func update(_ beats: [Heartbeat], now: ContinuousClock.Instant) {
+    package mutating func update(_ beats: [Heartbeat], now: ContinuousClock.Instant) {
         let pause = now - last
         last = now
         if pause > Self.longestPause {
@@ -35,8 +35,8 @@ struct SilenceWatch {
     /// Seconds since the watch began.
     var elapsed: Double { Self.seconds(clock.now - start) }
 
-    /// Seconds since a rank's heartbeat last changed; nil while it has none.
-    func silence(of rank: Int) -> Double? { seen[rank].map { Self.seconds(clock.now - $0.at) } }
+    /// Seconds from a rank's last new heartbeat to the newest look; nil while it has none.
+    func silence(of rank: Int) -> Double? { seen[rank].map { Self.seconds(last - $0.at) } }
 
     /// The ranks that have been silent for longer than some seconds, by rank.
     func silent(for limit: Double) -> [Heartbeat] {
@@ -51,10 +51,10 @@ struct SilenceWatch {
     /// - Parameters:
     ///   - limit: Seconds.
     ///   - ranks: The number of ranks that were started.
-    func verdict(limit: Double, ranks: Int) -> String? {
+    package func verdict(limit: Double, ranks: Int) -> String? {
         let missing = (0..<ranks).filter { seen[$0] == nil }
         if !missing.isEmpty {
-            let elapsed = elapsed - Self.seconds(unwatched)
+            let elapsed = Self.seconds(last - start - unwatched)
             guard elapsed > limit else { return nil }
             return "\(missing.count == 1 ? "rank" : "ranks") \(missing.map(String.init).joined(separator: ", ")) never "
                 + "gave a sign of life in \(Int(elapsed)) s"

@@ -1,3 +1,4 @@
+import Coordinator
 import Foundation
 import Jobs
 import Testing
@@ -18,6 +19,22 @@ import Testing
         #expect(Date().timeIntervalSince(start) < 60)
         let events = try cluster.text("runs/fake/logs/events.jsonl")
         #expect(events.contains(#""kind":"silent","silent_rank":1"#), "\(events)")
+    }
+
+    /// Fails when time counts in which the supervisor slept with the ranks, and when time does not count in which it looked.
+    @Test func aSuspendedJobIsNotHung() {
+        let beat = Heartbeat(rank: 0, phase: .teach, model: "m", step: 4, totalSteps: 9, imagesPerSecond: 1)
+        var watch = SilenceWatch()
+        let start = ContinuousClock.now
+        watch.update([beat], now: start)
+        watch.update([beat], now: start + .seconds(7200))
+        #expect(watch.verdict(limit: 60, ranks: 1) == nil)
+        #expect(watch.verdict(limit: 60, ranks: 2) == nil, "a rank that has not come up has slept, too")
+        for second in stride(from: 20, through: 80, by: 20) {
+            watch.update([beat], now: start + .seconds(7200 + second))
+        }
+        #expect(watch.verdict(limit: 60, ranks: 1)?.contains("last seen 80 s ago") == true)
+        #expect(watch.verdict(limit: 60, ranks: 2)?.contains("rank 1 never gave a sign of life") == true)
     }
 
     /// Fails when heartbeats are judged by the times that the nodes wrote into them.

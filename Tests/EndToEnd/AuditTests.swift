@@ -55,6 +55,9 @@ extension EndToEnd {
             let shown = String(decoding: try #require(job.run.bytes("audit/public/report.html")), as: UTF8.self)
             #expect(String(decoding: page, as: UTF8.self).contains("data:image/png"))
             #expect(!shown.contains("data:image/png") && !shown.contains(job.run.path))
+            let beside = arguments(job, ranks: 1, "sima,gan-leaks") + ["--public", "--out", job.run.path + "/audit"]
+            #expect(try run(.diptych, beside, in: job.folder).code == Exit.usage, "beside what is private")
+            #expect(job.run.bytes("audit/report.html") == page)
         }
 
         @Test func `an audit that was killed or stopped goes on to the same report`() throws {
