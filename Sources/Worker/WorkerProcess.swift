@@ -42,7 +42,7 @@ struct WorkerProcess {
     /// A rank that fails says what, where and which rank, leaves the outcome, and takes the job down.
     private func end(_ world: MPICommunicator, with error: any Error, directory: RunDirectory?) -> Int32 {
         // A rank that fails because of another leaves the word to that one, whose abort ends this process, too.
-        if (error as? CommunicationError)?.isEcho == true { sleep(WorkerProcess.patience) }
+        if (error as? CommunicationError)?.isEcho == true { waitForTheFirst() }
         let failure = DiptychFailure(error)
         if let directory, Outcome.read(from: directory) == nil {
             try? Outcome(exit: failure.code, message: failure.message).write(to: directory)
@@ -52,6 +52,14 @@ struct WorkerProcess {
         } catch {
             return failure.code.rawValue
         }
+    }
+
+    /// Waits to be ended by the abort of the rank that failed first.
+    private func waitForTheFirst() {
+        // That abort comes as SIGTERM, which must end this rank now, not ask it to save: waking up, it would take the word.
+        signal(SIGTERM, SIG_DFL)
+        var left = WorkerProcess.patience
+        while left > 0 { left = sleep(left) }
     }
 
     private func say(_ message: String) {
