@@ -57,7 +57,7 @@ struct WorkerProcess {
     /// Waits to be ended by the abort of the rank that failed first.
     private func waitForTheFirst() {
         // That abort comes as SIGTERM, which must end this rank now, not ask it to save: waking up, it would take the word.
-        signal(SIGTERM, SIG_DFL)
+        StopSignal.letTerminationEnd()
         var left = WorkerProcess.patience
         while left > 0 { left = sleep(left) }
     }
