@@ -65,6 +65,9 @@ public struct RunDirectory: Hashable, Sendable {
     /// Whether a job was ever prepared here.
     public var isPrepared: Bool { access(job, F_OK) == 0 }
 
+    /// Whether Diptych prepared it: a folder in which somebody keeps a job file of that name is no run.
+    public var isRun: Bool { isPrepared && (try? recordedHash()) != nil }
+
     /// Creates the directories that are missing, for this user alone.
     ///
     /// - Throws: `DiptychFailure` with code 74 that names the directory and the reason.
@@ -116,9 +119,8 @@ public struct RunDirectory: Hashable, Sendable {
             throw DiptychFailure(.inputOutput, "\(printable(path)) is not a run: it has no job.yaml")
         }
         let job = try Job.load(path: self.job)
-        let recorded = try String(decoding: FileBytes.read(self.job), as: UTF8.self)
-            .split(separator: "\n").first { $0.hasPrefix(Self.hashLine) }?.dropFirst(Self.hashLine.count)
-        guard recorded.map(String.init) == job.hash else {
+        let recorded = try recordedHash()
+        guard recorded == job.hash else {
             throw DiptychFailure(
                 .usage,
                 "\(printable(self.job)) was changed by hand, or written by another version of Diptych: it says job hash "
@@ -126,6 +128,14 @@ public struct RunDirectory: Hashable, Sendable {
                     + "give it another --run")
         }
         return job
+    }
+
+    /// The hash that the resolved job says it has.
+    private func recordedHash() throws -> String? {
+        try String(decoding: FileBytes.read(job), as: UTF8.self)
+            .split(separator: "\n").first { $0.hasPrefix(Self.hashLine) }.map {
+                String($0.dropFirst(Self.hashLine.count))
+            }
     }
 
     /// What `split.h5.sha256` says.

@@ -95,7 +95,7 @@ extension Cluster {
             let cancel = try LocalCluster.diptych(["cancel", run.path])
             #expect(cancel.code == 0 && cancel.output.contains("saved and stopped"), "\(cancel.output)\(cancel.error)")
             #expect(try run.field("JobState") == "FAILED" && run.field("ExitCode") == "75:0")
-            #expect(run.events("requeued").isEmpty)
+            #expect(run.events("requeued").isEmpty && run.log.contains("not queued again: "), "\(run.log)")
             let logs = try LocalCluster.diptych(["logs", run.path])
             #expect(logs.output.contains("ranks started by srun"), "\(logs.error)")
             let rank = try LocalCluster.diptych(["logs", run.path, "--rank", "2"]).output

@@ -45,11 +45,13 @@ import Testing
         #expect(
             running
                 == .init(
-                    state: "RUNNING", reason: "", nodes: "n[1-3]", restarts: 2, exitCode: nil, secondsLeft: 40))
+                    state: "RUNNING", reason: "", nodes: "n[1-3]", restarts: 2, exitCode: nil, secondsLeft: 40,
+                    mayBeQueuedAgain: true))
         #expect(running.isLive)
         let failed = SlurmTools.parse(
             scontrol: "JobId=5 JobState=FAILED Reason=NonZeroExitCode Restarts=0 ExitCode=75:0")
-        #expect(failed.exitCode == 75 && !failed.isLive)
+        #expect(failed.exitCode == 75 && !failed.isLive && failed.mayBeQueuedAgain == nil)
+        #expect(SlurmTools.parse(scontrol: "JobState=RUNNING Requeue=0 Restarts=0").mayBeQueuedAgain == false)
         #expect(SlurmTools.parse(scontrol: "JobState=CANCELLED ExitCode=0:15").exitCode == 143)
         let accounted = SlurmTools.parse(sacct: "CANCELLED by 0|0:0|n1")
         #expect(accounted.state == "CANCELLED" && accounted.reason == "by 0" && accounted.nodes == "n1")

@@ -135,6 +135,8 @@ extension EndToEnd {
             let text = try run(.diptych, ["status", job.run.path], in: job.folder)
             #expect(text.output.contains("student"))
             #expect(text.output.contains("step \(student)/\(TinyJob.steps)"))
+            // A job file beside its runs does not make their folder a run, whatever it is called.
+            _ = try job.folder.write(String(contentsOfFile: job.file, encoding: .utf8), to: "job.yaml")
             let all = try run(.diptych, ["status", job.folder.path, "--json"], in: job.folder)
             #expect((try all.json["runs"] as? [[String: Any]])?.count == 1)
             let other = try run(.diptych, ["status", job.run.path + "/logs"], in: job.folder)

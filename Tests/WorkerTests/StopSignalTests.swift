@@ -1,6 +1,5 @@
 import Glibc
 import Testing
-
 import Worker
 
 /// How a rank hears that it shall stop.

@@ -24,7 +24,7 @@ struct StatusCommand: ParsableCommand {
     func run() throws {
         let machine = Machine.current()
         let directories = try RunFolders.find(path)
-        let isSingle = RunDirectory(path).isPrepared
+        let isSingle = directories.map(\.path) == [RunDirectory(path).path]
         func look() throws -> [RunStatus] {
             try directories.map { directory in
                 RunStatus(
@@ -56,12 +56,12 @@ enum RunFolders {
     /// - Throws: `DiptychFailure` with code 74 when there is none.
     static func find(_ path: String) throws -> [RunDirectory] {
         let top = RunDirectory(path)
-        if top.isPrepared { return [top] }
+        if top.isRun { return [top] }
         var found: [RunDirectory] = []
         func search(_ folder: String, _ depth: Int) {
             for name in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
                 let directory = RunDirectory("\(folder)/\(name)")
-                if directory.isPrepared {
+                if directory.isRun {
                     found.append(directory)
                 } else if depth > 1 {
                     search(directory.path, depth - 1)
@@ -70,6 +70,8 @@ enum RunFolders {
         }
         search(top.path, 3)
         guard !found.isEmpty else {
+            // A job file that is no run's, or that of a run edited by hand: whoever reads it says so.
+            if top.isPrepared { return [top] }
             throw DiptychFailure(
                 .inputOutput, "\(printable(top.path)) is not a run, and there is none below it: no job.yaml")
         }

@@ -71,12 +71,17 @@ struct Requeue {
             if let reason { say("not queued again: \(reason)") }
             return false
         case .requeue:
-            // After the loss of a node SLURM does it by itself, and may have started the job elsewhere already.
-            if case .known(let state) = tools.state(of: allocation.name),
-                state.restarts ?? policy.restarts != policy.restarts || state.state != "RUNNING"
-            {
-                say("SLURM has already taken job \(allocation.name) back (\(state.state))")
-                return true
+            if case .known(let state) = tools.state(of: allocation.name) {
+                // After the loss of a node SLURM does it by itself, and may have started the job elsewhere already.
+                if state.restarts ?? policy.restarts != policy.restarts || state.state != "RUNNING" {
+                    say("SLURM has already taken job \(allocation.name) back (\(state.state))")
+                    return true
+                }
+                // As `diptych cancel` tells SLURM first of all.
+                if state.mayBeQueuedAgain == false {
+                    say("not queued again: job \(allocation.name) was cancelled, or submitted with --no-requeue")
+                    return false
+                }
             }
             // Said first: SLURM ends this process as soon as it agrees.
             say("queueing job \(allocation.name) again: restart \(policy.restarts + 1) of at most \(policy.limit)")

@@ -17,11 +17,13 @@ package struct SlurmTools {
         package var exitCode: Int32?
         /// Seconds until its time limit; nil when there is none, or it does not run.
         package var secondsLeft: Double?
+        /// Whether SLURM puts it back into the queue when asked; nil when that is not known.
+        package var mayBeQueuedAgain: Bool?
 
         /// Gathers what is known.
         package init(
             state: String, reason: String, nodes: String, restarts: Int? = nil, exitCode: Int32? = nil,
-            secondsLeft: Double? = nil
+            secondsLeft: Double? = nil, mayBeQueuedAgain: Bool? = nil
         ) {
             self.state = state
             self.reason = reason
@@ -29,6 +31,7 @@ package struct SlurmTools {
             self.restarts = restarts
             self.exitCode = exitCode
             self.secondsLeft = secondsLeft
+            self.mayBeQueuedAgain = mayBeQueuedAgain
         }
 
         /// Whether it may still do something.
@@ -82,6 +85,7 @@ package struct SlurmTools {
         if let reason = field("Reason"), reason != "None" { state.reason = reason }
         if let nodes = field("NodeList"), nodes != "(null)" { state.nodes = nodes }
         state.restarts = field("Restarts").flatMap { Int($0) }
+        state.mayBeQueuedAgain = field("Requeue").map { $0 != "0" }
         // The script's own code; after the colon stands the signal that ended it.
         if !state.isLive { state.exitCode = exitCode(field("ExitCode")) }
         if let limit = seconds(field("TimeLimit")), let run = seconds(field("RunTime")), state.state == "RUNNING" {

@@ -25,7 +25,12 @@ final class ClusterRun {
 
         """
 
+    /// Steps of each teacher when a test needs half a minute, which SLURM takes to make up its mind.
+    static let manySteps = 400
+
     let folder: String
+    /// Steps of each teacher.
+    let steps: Int
     /// The run's directory.
     let path: String
     /// The SLURM job.
@@ -34,16 +39,20 @@ final class ClusterRun {
     let answer: LocalCluster.Answer
 
     /// Submits the job; three nodes unless told otherwise.
-    init(_ options: [String] = [], nodes: [String] = ["--nodes", "3"]) throws {
+    init(_ options: [String] = [], nodes: [String] = ["--nodes", "3"], steps: Int = 60) throws {
+        self.steps = steps
         folder = LocalCluster.temporary + "/diptych-cluster-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         let file = folder + "/job.yaml"
         try Self.yaml.write(toFile: file, atomically: true, encoding: .utf8)
         path = folder + "/run"
-        answer = try LocalCluster.diptych(["submit", file, "--run", path, "--json"] + nodes + options)
+        answer = try LocalCluster.diptych(
+            ["submit", file, "--run", path, "--json"] + nodes + options + Self.setting(steps))
         try #require(answer.code == 0, "\(answer.error)")
         job = try #require(answer.json["job_id"] as? String)
     }
+
+    fileprivate static func setting(_ steps: Int) -> [String] { ["--set", "teach.steps=\(steps)"] }
 
     deinit {
         _ = try? LocalCluster.login("scancel", job)
@@ -68,6 +77,14 @@ final class ClusterRun {
         text("logs/events.jsonl", of: run).split(separator: "\n").compactMap {
             try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
         }.filter { $0["kind"] as? String == kind }
+    }
+
+    /// Appends a line to the event log.
+    func note(_ event: [String: Any]) throws {
+        let handle = try FileHandle(forWritingTo: URL(filePath: path + "/logs/events.jsonl"))
+        defer { try? handle.close() }
+        try handle.seekToEnd()
+        try handle.write(contentsOf: JSONSerialization.data(withJSONObject: event) + Data("\n".utf8))
     }
 
     /// A field of `scontrol show job`.
@@ -98,17 +115,23 @@ final class ClusterRun {
         #expect(restarts.contains(count), "\(count) restarts\n\(log)", sourceLocation: sourceLocation)
         let outcome = try JSONSerialization.jsonObject(with: Data(text("outcome.json", of: member?.run).utf8))
         let weights = (outcome as? [String: Any])?["weights_sha256"] as? [String: String]
-        #expect(try weights == Reference.weights(seed: member?.seed ?? 7), sourceLocation: sourceLocation)
+        #expect(try weights == Reference.weights(seed: member?.seed ?? 7, steps: steps), sourceLocation: sourceLocation)
     }
 }
 
 /// The same job on one rank of this machine, without SLURM.
 enum Reference {
-    private static let made = Mutex<[Int: [String: String]]>([:])
+    private struct Key: Hashable {
+        var seed: Int
+        var steps: Int
+    }
+
+    private static let made = Mutex<[Key: [String: String]]>([:])
 
     /// The hashes of all models' weights.
-    static func weights(seed: Int) throws -> [String: String] {
-        if let known = made.withLock({ $0[seed] }) { return known }
+    static func weights(seed: Int, steps: Int) throws -> [String: String] {
+        let key = Key(seed: seed, steps: steps)
+        if let known = made.withLock({ $0[key] }) { return known }
         let folder = LocalCluster.temporary + "/diptych-reference-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -117,10 +140,10 @@ enum Reference {
             [
                 LocalCluster.program, "run", folder + "/job.yaml", "--run", folder + "/run", "--ranks", "1", "--set",
                 "seed=\(seed)", "--json", "--quiet",
-            ])
+            ] + ClusterRun.setting(steps))
         try #require(answer.code == 0, "\(answer.error)")
         let weights = try #require(try answer.json["weights_sha256"] as? [String: String])
-        made.withLock { $0[seed] = weights }
+        made.withLock { $0[key] = weights }
         return weights
     }
 }

@@ -81,8 +81,8 @@ enum LocalCluster {
         try login("scancel", "--user=\(NSUserName())")
         try wait(until: "the queue is empty and all nodes are idle", seconds: 60) {
             try login("squeue", "--noheader").output.isEmpty
-                && login("sinfo", "--noheader", "--Node", "--partition=debug", "--states=idle").output
-                    .split(separator: "\n").count == 3
+                && login("sinfo", "--noheader", "--Node", "--partition=debug", "--format=%T").output
+                    .split(separator: "\n") == ["idle", "idle", "idle"]
         }
     }
 
@@ -100,6 +100,12 @@ enum LocalCluster {
         let text = try String(contentsOfFile: "\(state)/\(daemon).pid", encoding: .utf8)
         let process = try #require(pid_t(text.trimmingCharacters(in: .whitespacesAndNewlines)))
         #expect(Glibc.kill(process, SIGKILL) == 0)
+    }
+
+    /// Waits until slurmctld has written down what it knows now, which it does within five seconds of a change. One that
+    /// has forgotten a job gives its number away again.
+    static func waitForSavedState() {
+        sleep(6)
     }
 
     /// Waits for a condition.
