@@ -20,14 +20,19 @@ import Testing
     }
 
     @Test func bindsOnlyWhenTheRunFillsTheMachine() throws {
-        #expect(try invocation(ranks: 4).arguments == ["-n", "4", "--bind-to", "core", "/w", "train"])
-        #expect(try invocation(ranks: 2).arguments == ["-n", "2", "--bind-to", "none", "/w", "train"])
+        #expect(
+            try invocation(ranks: 4).arguments == ["-n", "4", "--map-by", "core", "--bind-to", "core", "/w", "train"])
+        #expect(
+            try invocation(ranks: 2).arguments == ["-n", "2", "--map-by", "slot", "--bind-to", "none", "/w", "train"])
         #expect(try invocation(ranks: 4, single: false).arguments.contains("none"))
     }
 
     @Test func moreRanksThanCoresShareThem() throws {
         let invocation = try invocation(ranks: 5)
-        #expect(invocation.arguments == ["-n", "5", "--oversubscribe", "--bind-to", "none", "/w", "train"])
+        #expect(
+            invocation.arguments == [
+                "-n", "5", "--oversubscribe", "--map-by", "slot", "--bind-to", "none", "/w", "train",
+            ])
         #expect(invocation.environment["OMPI_MCA_mpi_yield_when_idle"] == "1")
         #expect(try self.invocation(ranks: 4).environment["OMPI_MCA_mpi_yield_when_idle"] == nil)
     }

@@ -162,7 +162,7 @@ import Testing
         #expect(
             plain.arguments == [
                 "--mpi=pmix", "--nodes=3", "--ntasks=3", "--cpus-per-task=1", "--kill-on-bad-exit=1", "--wait=0",
-                "--overlap", "--input=none", "/w", "train",
+                "--overlap", "--input=none", "--distribution=block:block", "--cpu-bind=cores", "/w", "train",
             ])
         #expect(plain.environment["OMPI_MCA_mpi_yield_when_idle"] == nil)
         #expect(plain.scratch.isEmpty)
@@ -170,11 +170,16 @@ import Testing
             ranks: 2, tasks: "1(x3)", cores: "4(x3)", environment: ["SLURM_CPUS_PER_TASK": "4"])
         #expect(threaded.arguments.contains("--cpus-per-task=4"))
         #expect(threaded.arguments.contains("--nodes=2"))
+        let own = try invocation(
+            ranks: 3, tasks: "1(x3)", cores: "1(x3)",
+            environment: ["SLURM_CPU_BIND": "none", "SLURM_DISTRIBUTION": "cyclic"])
+        #expect(!own.arguments.contains { $0.hasPrefix("--cpu-bind") || $0.hasPrefix("--distribution") })
     }
 
     @Test func ranksThatShareCoresYield() throws {
         let crowded = try invocation(ranks: 6, tasks: "2(x3)", cores: "1(x3)")
         #expect(crowded.environment["OMPI_MCA_mpi_yield_when_idle"] == "1")
+        #expect(crowded.arguments.contains("--cpu-bind=none"))
         let tooMany = try invocation(ranks: 4, tasks: "1(x3)", cores: "1(x3)")
         #expect(tooMany.arguments.contains("--overcommit"))
         #expect(tooMany.environment["OMPI_MCA_mpi_yield_when_idle"] == "1")

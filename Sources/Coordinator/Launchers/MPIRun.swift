@@ -40,8 +40,9 @@ package struct MPIRun: Launcher {
         let isCrowded = machine.isCrowded(ranks: ranks)
         if isCrowded, machine.isSingleNode { options.append("--oversubscribe") }
         // Bound ranks of two runs on one machine would fight for its first cores, so only a run that fills it binds.
-        let fills = ranks <= machine.cores && 2 * ranks > machine.cores
-        options += ["--bind-to", fills && machine.isSingleNode ? "core" : "none"]
+        // Neighbours belong to one group and talk most: they get neighbouring cores, and node after node is filled.
+        let fills = ranks <= machine.cores && 2 * ranks > machine.cores && machine.isSingleNode
+        options += fills ? ["--map-by", "core", "--bind-to", "core"] : ["--map-by", "slot", "--bind-to", "none"]
         let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)
         let (executable, all) = tied(mpirun, options + [worker] + arguments)
         return Invocation(executable: executable, arguments: all, environment: environment, scratch: scratch)

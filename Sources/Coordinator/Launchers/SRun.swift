@@ -51,6 +51,11 @@ package struct SRun: Launcher {
             "--overlap", "--input=none",
         ]
         if ranks > allocation.tasks { options.append("--overcommit") }
+        // Neighbours belong to one group and talk most: they get neighbouring cores, one each if there are enough.
+        if machine.environment["SLURM_DISTRIBUTION"] == nil { options.append("--distribution=block:block") }
+        if machine.environment["SLURM_CPU_BIND"] == nil {
+            options.append("--cpu-bind=\(machine.isCrowded(ranks: ranks) ? "none" : "cores")")
+        }
         let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)
         let (executable, all) = tied(srun, options + [worker] + arguments)
         return Invocation(executable: executable, arguments: all, environment: environment, scratch: scratch)
