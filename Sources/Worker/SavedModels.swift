@@ -140,4 +140,5 @@ extension Session {
     }
 }
 
-private func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }
+/// A size, rounded up.
+func megabytes(_ bytes: Int) -> String { "\((bytes + 999_999) / 1_000_000) MB" }

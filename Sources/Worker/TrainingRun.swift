@@ -21,6 +21,7 @@ package struct TrainingRun {
         // What cannot go well is refused before anything is written.
         _ = try session.placement()
         try session.requireSpace()
+        try session.requireMemory()
         var outcome = Outcome(exit: .stopped)
         let clock = Stopwatch()
         session.beat(phase: .split)
