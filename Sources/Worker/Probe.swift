@@ -19,11 +19,11 @@ struct Probe {
         var blindRanks: [Int]
         /// The ranks that could take a lock that rank 0 held.
         var unlockedRanks: [Int]
-        /// Cores that each rank may use.
-        var cores: [Int]
+        /// The processors that each rank may use, in the kernel's notation `0-3,8`.
+        var processors: [String]
 
         private enum CodingKeys: String, CodingKey {
-            case ranks, hosts, cores
+            case ranks, hosts, processors
             case clockSkewSeconds = "clock_skew_seconds"
             case bytesPerSecond = "bytes_per_second"
             case latencySeconds = "latency_seconds"
@@ -46,7 +46,7 @@ struct Probe {
         return Report(
             ranks: world.size, hosts: hosts, clockSkewSeconds: skew, bytesPerSecond: bytesPerSecond,
             latencySeconds: latency, blindRanks: blind, unlockedRanks: unlocked,
-            cores: try world.allGather(Self.usableCores))
+            processors: try world.allGather(Self.usableProcessors))
     }
 
     private func speed(_ world: any Communicator) throws -> (bytesPerSecond: Double, latency: Double) {
@@ -108,11 +108,10 @@ struct Probe {
         return (ranks.filter { answers[$0][0] == 0 }, ranks.filter { answers[$0][1] == 1 })
     }
 
-    /// Processors in this process's affinity mask; 0 when that cannot be told.
-    private static var usableCores: Int {
+    /// The processors of this process's affinity mask; empty when that cannot be told.
+    private static var usableProcessors: String {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let mask =
-            status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }?.split(separator: "\t").last ?? ""
-        return mask.reduce(0) { $0 + ($1.hexDigitValue?.nonzeroBitCount ?? 0) }
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+        return line?.split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? ""
     }
 }

@@ -43,6 +43,7 @@ import Testing
         Case(file: "followed", code: .library, says: "followed by other bytes"),
         Case(file: "no-frame", code: .library, says: "does not hold the 32 bytes"),
         Case(file: "filter-skipped", code: .refused, says: "skipped the filters"),
+        Case(file: "index-lies", code: .refused, says: "claims more bytes than one can have"),
     ]
 
     @Test(arguments: cases) func strictReaderRefuses(_ hostile: Case) throws {

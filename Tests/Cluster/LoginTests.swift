@@ -111,6 +111,28 @@ extension Cluster {
             #expect(saved > 15 && run.events("resumed").contains { ($0["step"] as? Int ?? 0) >= 10 })
         }
 
+        /// On the very nodes: all subjects that need ranks are looked at, and nothing is wrong with them.
+        @Test(arguments: ["srun", "mpirun"])
+        func `The doctor looks at the nodes of an allocation`(launcher: String) throws {
+            let folder = LocalCluster.temporary + "/diptych-doctor-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let answer = try LocalCluster.login(words: [
+                "salloc", "--quiet", "--nodes=3", "--ntasks-per-node=1", LocalCluster.program, "doctor", "--launcher",
+                launcher,
+                "--runs", folder, "--json",
+            ])
+            let found = try #require(try answer.json["findings"] as? [[String: Any]], "\(answer.error)")
+            func text(_ subject: String) -> String? {
+                found.first { $0["subject"] as? String == subject && $0["verdict"] as? String == "good" }?["text"]
+                    as? String
+            }
+            #expect(text("ranks") == "\(launcher) starts 3 ranks on n1, n2, n3", "\(answer.output)")
+            for subject in ["SLURM", "srun", "slots", "clocks", "shared folder", "locking", "PMIx"] {
+                #expect(text(subject) != nil, "\(subject): \(answer.output)")
+            }
+        }
+
         @Test func `The drill tells what happened`() throws {
             let run = try ClusterRun()
             try run.waitForTeach()

@@ -11,7 +11,7 @@ import Testing
 
     private static let healthy =
         #"{"ranks":2,"hosts":["n1","n2"],"clock_skew_seconds":0.001,"bytes_per_second":1e9,"latency_seconds":2e-5,"#
-        + #""blind_ranks":[],"unlocked_ranks":[],"cores":[4,4]}"#
+        + #""blind_ranks":[],"unlocked_ranks":[],"processors":["0-3","0-3"]}"#
 
     /// What the doctor finds, by subject.
     private func findings(
@@ -117,8 +117,16 @@ import Testing
 
     @Test func ranksThatShareCores() throws {
         let probe = Self.healthy.replacing(#"["n1","n2"]"#, with: #"["n1","n1","n1"]"#)
-            .replacing("[4,4]", with: "[2,2,2]").replacing("\"ranks\":2", with: "\"ranks\":3")
+            .replacing(#"["0-3","0-3"]"#, with: #"["0-1","0-1","0-1"]"#).replacing("\"ranks\":2", with: "\"ranks\":3")
         expect(try findings(probe: probe).findings["ranks"], "poor", "on n1 they share cores")
+    }
+
+    @Test func ranksThatAreBoundToTheSameCore() throws {
+        let probe = Self.healthy.replacing(#"["n1","n2"]"#, with: #"["n1","n1"]"#)
+        let bound = probe.replacing(#"["0-3","0-3"]"#, with: #"["2","2"]"#)
+        expect(try findings(probe: bound).findings["ranks"], "poor", "on n1 they share cores")
+        let apart = probe.replacing(#"["0-3","0-3"]"#, with: #"["2","3"]"#)
+        #expect(try findings(probe: apart).findings["ranks"]?.verdict == "good")
     }
 
     @Test func slurmThatDoesNotAnswer() throws {
@@ -132,7 +140,7 @@ import Testing
     @Test func srunWithoutPMIx() throws {
         let (_, found) = try findings {
             try $0.add("sbatch", "exit 1")
-            try $0.add("sinfo", "echo 'debug*|up|1:00:00|2|8|1000'")
+            try $0.add("sinfo", "echo 'debug*|up|1:00:00|2|8|1000|1:8:1'")
             try $0.add("srun", "echo 'MPI plugin types are...'; echo ' none'; echo ' pmi2'")
         }
         #expect(found["SLURM"]?.verdict == "good")

@@ -67,8 +67,9 @@ import Testing
     // MARK: Partitions
 
     private let partitions = SlurmPartition.parse([
-        "debug*|up|1:00:00|2|8|1000", "debug*|up|1:00:00|1|16+|2000+", "long|up|infinite|10|64|256000",
-        "old|down|infinite|3|4|1000",
+        "debug*|up|1:00:00|2|8|1000|1:8:1", "debug*|up|1:00:00|1|32+|2000+|2+:8+:2+",
+        "long|up|infinite|10|64|256000|2:32:1",
+        "old|down|infinite|3|4|1000|1:4:1",
     ])
 
     @Test func partitionsAreRead() throws {

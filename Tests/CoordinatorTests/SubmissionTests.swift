@@ -121,7 +121,10 @@ private let repository = URL(filePath: #filePath).deletingLastPathComponent().de
     @Test func ranksAreDealtOverNodes() throws {
         #expect(try layout() == .init(nodes: 1, minimumNodes: 1, ranksPerNode: 4))
         #expect(try layout("ranks=6") == .init(nodes: 2, minimumNodes: 2, ranksPerNode: 3))
-        #expect(try layout("nodes=3") == .init(nodes: 3, minimumNodes: 3, ranksPerNode: 1))
+        // Eight lanes: two or three ranks would fit a node, but not three nodes of three.
+        #expect(try layout("nodes=3") == .init(nodes: 3, minimumNodes: 3, ranksPerNode: 2))
+        #expect(try layout("nodes=2") == .init(nodes: 2, minimumNodes: 2, ranksPerNode: 4))
+        #expect(try layout("nodes=2", cores: 3) == .init(nodes: 2, minimumNodes: 2, ranksPerNode: 3))
         #expect(try layout("nodes=3", "ranks=5") == .init(nodes: 3, minimumNodes: 3, ranksPerNode: 2))
         #expect(
             try layout("nodes=3", "minimum_nodes=2", "ranks_per_node=2")

@@ -118,6 +118,14 @@ def chunks():
     zstd_chunk("followed", whole + whole)
     zstd_chunk("no-frame", b"\0" * 32)
     zstd_chunk("filter-skipped", RAW[:4], mask=1)
+    # Found by fuzzing: libhdf5 allocates whatever size the index of chunks claims. Its first key begins with the size.
+    zstd_chunk("index-lies", whole)
+    path = FOLDER / "index-lies.h5"
+    image = bytearray(path.read_bytes())
+    size = image.index(b"TREE") + 24
+    assert struct.unpack_from("<I", image, size)[0] == len(whole)
+    struct.pack_into("<I", image, size, 0xB6000000)
+    path.write_bytes(image)
 
 
 def fine():

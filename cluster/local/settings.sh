@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2034
 # What up, down and login share: where the cluster's state lies and what its parts are called. To be sourced.
-#   DIPTYCH_CLUSTER=DIR   another place for the state, and so another cluster beside the first
+#   DIPTYCH_CLUSTER=DIR   the state lies in a folder there, and the cluster is another one beside the first
 
 local_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # Two clones have two clusters: every name on the machine is made from the clone's place.
 mark=$(printf '%s' "${DIPTYCH_CLUSTER:-$local_folder}" | sha256sum | cut -c 1-6)
-# Unix sockets lie in it, whose paths must be short.
-state=${DIPTYCH_CLUSTER:-/run/diptych-cluster-$mark}
+# Unix sockets lie in it, whose paths must be short. Always a folder of its own: down removes it.
+state=$(realpath -m -- "${DIPTYCH_CLUSTER:-/run}")/diptych-cluster-$mark
 bridge=dip$mark
 network=10.$((16#${mark:0:2})).$((16#${mark:2:2}))
 login_address=$network.254

@@ -142,12 +142,12 @@ enum HDF5Calls {
         return H5Dget_num_chunks(dataset, space, &count) < 0 ? -1 : Int(clamping: count)
     }
 
-    /// Whether a chunk is stored, with all of the dataset's filters applied.
-    static func chunkIsWhole(_ dataset: hid_t, at position: [Int]) -> Bool {
+    /// Whether a chunk is stored in at most `limit` bytes, with all of the dataset's filters applied.
+    static func chunkIsWhole(_ dataset: hid_t, at position: [Int], limit: Int) -> Bool {
         var mask: UInt32 = 0
         var (address, size): (haddr_t, hsize_t) = (0, 0)
         let result = H5Dget_chunk_info_by_coord(dataset, position.map(hsize_t.init), &mask, &address, &size)
-        return result >= 0 && mask == 0 && size > 0 && address != haddr_t.max
+        return result >= 0 && mask == 0 && size > 0 && size <= hsize_t(limit) && address != haddr_t.max
     }
 
     // MARK: Names

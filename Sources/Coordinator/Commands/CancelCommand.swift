@@ -25,64 +25,114 @@ struct CancelCommand: ParsableCommand {
 
     func run() throws {
         let console = Console(json: json)
-        let tools = SlurmTools(machine: .current())
-        var ended: [JSONValue] = []
-        var failures: [String] = []
-        for directory in try RunFolders.find(path) {
-            do {
-                let state = try cancel(directory, tools)
-                console.say("\(printable(directory.path)): \(state)")
-                ended.append(["run": .string(directory.path), "state": .string(state)])
-            } catch let failure as DiptychFailure {
-                failures.append(failure.message)
-            }
+        var cancellation = Cancellation(tools: SlurmTools(machine: .current()), isImmediate: now)
+        for directory in try RunFolders.find(path) { cancellation.add(directory) }
+        cancellation.ask()
+        cancellation.wait(seconds: Double(patience))
+        let ended = cancellation.ended.sorted { $0.directory.path < $1.directory.path }
+        for (directory, state) in ended { console.say("\(printable(directory.path)): \(state)") }
+        console.report([
+            "runs": .array(ended.map { ["run": .string($0.directory.path), "state": .string($0.state)] }),
+            "failures": .array(cancellation.failures.map { .string($0) }),
+        ])
+        if !cancellation.failures.isEmpty {
+            throw DiptychFailure(.inputOutput, cancellation.failures.joined(separator: "\n"))
         }
-        console.report(["runs": .array(ended), "failures": .array(failures.map { .string($0) })])
-        if !failures.isEmpty { throw DiptychFailure(.inputOutput, failures.joined(separator: "\n")) }
+    }
+}
+
+/// Several submitted runs on their way out of SLURM: first what waits in the queue, so that nothing starts meanwhile, then
+/// all that run at the same time.
+private struct Cancellation {
+    let tools: SlurmTools
+    let isImmediate: Bool
+    /// What has become of the runs that are done with.
+    var ended: [(directory: RunDirectory, state: String)] = []
+    var failures: [String] = []
+    private var pending: [(directory: RunDirectory, submission: Submission)] = []
+    private var running: [(directory: RunDirectory, submission: Submission)] = []
+
+    init(tools: SlurmTools, isImmediate: Bool) {
+        self.tools = tools
+        self.isImmediate = isImmediate
     }
 
-    /// - Returns: How it ended, in words.
-    private func cancel(_ directory: RunDirectory, _ tools: SlurmTools) throws -> String {
+    /// Finds out what must be done to a run.
+    mutating func add(_ directory: RunDirectory) {
         guard let submission = Submission.read(from: directory) else {
-            throw DiptychFailure(
-                .inputOutput,
+            failures.append(
                 "\(printable(directory.path)) was not submitted to SLURM; stop a run on a machine with Ctrl-C or SIGTERM"
             )
+            return
         }
-        let job = submission.job
-        let state: SlurmTools.JobState
-        switch tools.state(of: job) {
-        case .known(let known): state = known
-        case .forgotten: return "has ended already"
+        switch tools.state(of: submission) {
+        case .known(let state) where !state.isLive:
+            ended.append((directory, "has ended already (\(state.state.lowercased()))"))
+        case .known(let state):
+            let isAtWork = ["RUNNING", "COMPLETING", "SUSPENDED"].contains(state.state)
+            if isAtWork { running.append((directory, submission)) } else { pending.append((directory, submission)) }
+        case .forgotten: ended.append((directory, "has ended already"))
         case .unavailable(let reason):
-            throw DiptychFailure(.inputOutput, "\(printable(directory.path)): SLURM cannot be asked: \(reason)")
+            failures.append("\(printable(directory.path)): SLURM cannot be asked: \(reason)")
         }
-        guard state.isLive else { return "has ended already (\(state.state.lowercased()))" }
-        guard state.state == "RUNNING", !now else {
-            try check(ShortCommand.run("scancel", [job], tools.machine), job)
-            return state.state == "RUNNING" ? "ended at once" : "taken out of the queue"
-        }
-        // Whatever asks for it now, SLURM does not queue the job again.
-        try check(ShortCommand.run("scontrol", ["update", "JobId=\(job)", "Requeue=0"], tools.machine), job)
-        if let complaint = tools.signal(job, "USR1") {
-            throw DiptychFailure(.inputOutput, "job \(job) could not be asked to stop: \(complaint)")
-        }
-        let deadline = Date().addingTimeInterval(Double(patience))
-        while Date() < deadline {
-            if case .known(let state) = tools.state(of: job), state.isLive {
-                sleep(1)
-                continue
-            }
-            return Outcome.read(from: directory)?.exit == .done ? "was done before it could stop" : "saved and stopped"
-        }
-        throw DiptychFailure(
-            .inputOutput,
-            "job \(job) has been asked to stop, but is still saving after \(patience) s; --now ends it at once")
     }
 
-    private func check(_ answer: ShortCommand.Answer, _ job: String) throws {
-        guard answer.isGood else {
-            throw DiptychFailure(.inputOutput, "SLURM does not end job \(job): \(answer.complaint)")
+    /// Takes out of the queue what waits there, and asks what runs to save and stop.
+    mutating func ask() {
+        for (directory, submission) in pending where isDone("scancel", [submission.job], submission.job) {
+            ended.append((directory, "taken out of the queue"))
         }
+        for (directory, submission) in running {
+            let job = submission.job
+            if isImmediate {
+                if isDone("scancel", [job], job) { ended.append((directory, "ended at once")) }
+                continue
+            }
+            // Whatever asks for it now, SLURM does not queue the job again.
+            guard isDone("scontrol", ["update", "JobId=\(job)", "Requeue=0"], job) else { continue }
+            if let complaint = tools.signal(job, "USR1") {
+                failures.append("job \(job) could not be asked to stop: \(complaint)")
+            }
+        }
+        if isImmediate { running = [] }
+    }
+
+    /// Waits for what runs.
+    mutating func wait(seconds: Double) {
+        let deadline = Date().addingTimeInterval(seconds)
+        for (directory, submission) in running {
+            var isOver = false
+            repeat {
+                switch tools.state(of: submission) {
+                case .known(let state): isOver = !state.isLive
+                case .forgotten: isOver = true
+                // slurmctld may be starting again.
+                case .unavailable: break
+                }
+                if !isOver { sleep(1) }
+            } while !isOver && Date() < deadline
+            guard isOver else {
+                failures.append(
+                    "job \(submission.job) has been asked to stop, but is not known to have ended after \(Int(seconds)) s; "
+                        + "--now ends it at once")
+                continue
+            }
+            ended.append((directory, Self.words(Outcome.read(from: directory))))
+        }
+    }
+
+    private static func words(_ outcome: Outcome?) -> String {
+        switch outcome?.exit {
+        case .done: "was done before it could stop"
+        case .stopped: "saved and stopped"
+        case let exit?: "ended with code \(exit.rawValue): \(printable(outcome?.message ?? ""))"
+        case nil: "ended without a word; what was done since its last checkpoint is lost"
+        }
+    }
+
+    private mutating func isDone(_ program: String, _ arguments: [String], _ job: String) -> Bool {
+        let answer = ShortCommand.run(program, arguments, tools.machine)
+        if !answer.isGood { failures.append("SLURM does not end job \(job): \(answer.complaint)") }
+        return answer.isGood
     }
 }

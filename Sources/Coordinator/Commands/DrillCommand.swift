@@ -34,7 +34,7 @@ struct DrillCommand: ParsableCommand {
                 .usage, "\(printable(directory.path)) was not submitted to SLURM: there is nothing to rehearse")
         }
         let drill = Drill(
-            directory: directory, models: job.models.map(\.name), job: submission.job,
+            directory: directory, models: job.models.map(\.name), submission: submission,
             tools: SlurmTools(machine: .current()), say: console.say)
         let results = try drill.run(savePatience: savePatience, queuePatience: queuePatience)
         console.report([
@@ -66,13 +66,15 @@ struct Drill {
 
     let directory: RunDirectory
     let models: [String]
-    let job: String
+    let submission: Submission
     let tools: SlurmTools
     let say: (String) -> Void
 
+    private var job: String { submission.job }
+
     /// Warns the job and watches it.
     func run(savePatience: Double, queuePatience: Double) throws -> [Result] {
-        guard case .known(let before) = tools.state(of: job), before.state == "RUNNING" else {
+        guard case .known(let before) = tools.state(of: submission), before.state == "RUNNING" else {
             throw DiptychFailure(.usage, "job \(job) is not running; start the drill when `diptych status` says so")
         }
         guard !Heartbeat.readAll(in: directory).isEmpty else {
@@ -99,8 +101,9 @@ struct Drill {
             return isGood
         }
         let restarts = before.restarts ?? 0
+        var question = Throttle<SlurmTools.JobState?>(seconds: 2, answer: nil)
         func state() -> SlurmTools.JobState? {
-            if case .known(let state) = tools.state(of: job) { state } else { nil }
+            question.ask { if case .known(let state) = tools.state(of: submission) { state } else { nil } }
         }
         guard
             watch(

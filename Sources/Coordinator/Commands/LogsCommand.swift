@@ -39,24 +39,28 @@ struct LogsCommand: ParsableCommand {
                 "there is no log \(printable(file)) yet" + (submission == nil ? "" : "; the job may be queued"))
         }
         let tail = FileTail(file)
+        var question = Throttle(seconds: 10, answer: false)
         while true {
             // Asked before the last look, so that nothing is missed.
-            let isOver = !isLive(directory, submission, machine)
+            let isOver =
+                !follow
+                || !RunLock.isHeld(directory) && question.ask { !Self.isWithSlurm(submission, machine) }
             for line in tail.lines() where isWanted(line) { Console.write(printable(line) + "\n", to: STDOUT_FILENO) }
-            guard follow, !isOver else { return }
+            if isOver { return }
             usleep(500_000)
         }
     }
 
     private func isWanted(_ line: String) -> Bool { rank.map { line.contains("\"rank\":\($0),") } ?? true }
 
-    private func isLive(_ directory: RunDirectory, _ submission: Submission?, _ machine: Machine) -> Bool {
-        guard follow else { return false }
-        if RunLock.isHeld(directory) { return true }
-        guard let submission, case .known(let state) = SlurmTools(machine: machine).state(of: submission.job) else {
-            return false
+    /// Whether SLURM has the job still; it may be starting again itself, and then does not answer.
+    private static func isWithSlurm(_ submission: Submission?, _ machine: Machine) -> Bool {
+        guard let submission else { return false }
+        switch SlurmTools(machine: machine).state(of: submission) {
+        case .known(let state): return state.isLive
+        case .forgotten: return false
+        case .unavailable: return machine.find("scontrol") != nil
         }
-        return state.isLive
     }
 }
 

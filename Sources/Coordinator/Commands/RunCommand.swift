@@ -65,6 +65,7 @@ struct RunCommand: ParsableCommand {
         path = directory.path
         RunReport.begin(preparation, placement, console)
         if let allocation = machine.allocation { RunReport.place(allocation, launcher.kind, console) }
+        RunReport.crowd(machine, ranks: placement.ranks, console)
         let display: any ProgressDisplay =
             quiet
             ? NoProgress()

@@ -18,6 +18,16 @@ enum RunReport {
         }
     }
 
+    /// Says that ranks must share cores, which is slow.
+    static func crowd(_ machine: Machine, ranks: Int, _ console: Console) {
+        guard machine.isCrowded(ranks: ranks) else { return }
+        let cores =
+            machine.isSingleNode ? machine.cores : machine.allocation?.coresPerNode.reduce(0, +) ?? machine.cores
+        console.say(
+            "note: \(ranks) ranks share \(cores) core\(cores == 1 ? "" : "s"), which is slower than one rank on each; waiting "
+                + "ranks give theirs away")
+    }
+
     /// Says where in the cluster the run is, and for which time.
     static func place(_ allocation: SlurmAllocation, _ launcher: LauncherKind, _ console: Console) {
         let restart = allocation.restarts > 0 ? "restart \(allocation.restarts) of " : ""

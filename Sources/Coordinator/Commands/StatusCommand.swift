@@ -26,24 +26,43 @@ struct StatusCommand: ParsableCommand {
         let directories = try RunFolders.find(path)
         let isSingle = directories.map(\.path) == [RunDirectory(path).path]
         func look() throws -> [RunStatus] {
-            try directories.map { directory in
-                RunStatus(
-                    directory: directory, job: try directory.readJob(), machine: machine,
-                    now: Date().timeIntervalSince1970)
+            try directories.compactMap { directory in
+                do {
+                    return RunStatus(
+                        directory: directory, job: try directory.readJob(), machine: machine,
+                        now: Date().timeIntervalSince1970)
+                } catch let failure as DiptychFailure where !isSingle {
+                    // One run that cannot be read does not hide the others.
+                    unreadable[directory.path] = failure.message
+                    return nil
+                }
             }
         }
+        var unreadable: [String: String] = [:]
         var statuses = try look()
         if json {
-            let value: JSONValue = isSingle ? statuses[0].json : ["runs": .array(statuses.map(\.json))]
+            let value: JSONValue =
+                isSingle
+                ? statuses[0].json
+                : [
+                    "runs": .array(statuses.map(\.json)),
+                    "unreadable": .array(
+                        unreadable.sorted { $0.key < $1.key }.map { .string("\($0.key): \($0.value)") }),
+                ]
             return Console(json: true).report(value)
         }
-        func text() -> [String] { isSingle ? statuses[0].lines : statuses.map(\.summary) }
+        func text() -> [String] {
+            if isSingle { return statuses[0].lines }
+            return statuses.map(\.summary)
+                + unreadable.sorted { $0.key < $1.key }.map { "\(printable($0.key)): \($0.value)" }
+        }
         guard watch else { return text().forEach(Console(json: false).say) }
         let page = Page()
         while true {
             page.show(text())
-            guard statuses.contains(where: { $0.state == .running || $0.state == .queued }) else { return }
-            sleep(2)
+            guard statuses.contains(where: \.mayGoOn) else { return }
+            // SLURM is asked for each run of its own: at most once in two seconds.
+            sleep(UInt32(2 * max(1, statuses.count { $0.slurm != nil })))
             statuses = try look()
         }
     }

@@ -89,17 +89,17 @@ extension Doctor {
         var latency_seconds: Double
         var blind_ranks: [Int]
         var unlocked_ranks: [Int]
-        var cores: [Int]
+        var processors: [String]
     }
 
     /// Starts ranks, on the very nodes of a SLURM job, and lets them look around.
     func probe(ranks: Int, launcher: LauncherKind, signals: any StopSignals) -> [Finding] {
         let report: Report
         let kind: LauncherKind
+        let folder = access(existing, W_OK | X_OK) == 0 ? ["--folder", existing] : []
         do {
             let chosen = try Launchers.choose(launcher, machine: machine)
             kind = chosen.kind
-            let folder = access(existing, W_OK | X_OK) == 0 ? ["--folder", existing] : []
             let invocation = chosen.invocation(
                 ranks: ranks, arguments: ["probe", "--ranks", "\(ranks)"] + folder, label: "probe \(getpid())")
             let line = try Errand(invocation: invocation, signals: signals, patience: 60).run() ?? ""
@@ -111,7 +111,10 @@ extension Doctor {
                     advice: "try the other launcher: --launcher mpirun or --launcher srun")
             ]
         }
-        return [started(report, kind), network(report), clocks(report), sharedFolder(report), locking(report)]
+        var findings = [started(report, kind), network(report), clocks(report)]
+        // Without a folder that can be written nobody could look; `runs folder` says so.
+        if !folder.isEmpty { findings += [sharedFolder(report), locking(report)] }
+        return findings
     }
 
     private func started(_ report: Report, _ kind: LauncherKind) -> Finding {
@@ -121,14 +124,17 @@ extension Doctor {
         let text = "\(kind.rawValue) starts \(report.ranks) ranks on \(names)"
         let few = nodes.filter { node in
             let places = report.hosts.indices.filter { report.hosts[$0] == node }
-            // Ranks bound to single cores each may use one; together they need as many cores as they are.
-            return places.allSatisfy { report.cores[$0] < places.count && report.cores[$0] != 1 }
+            // Together they need as many as they are, however they are bound.
+            let processors = Set(places.flatMap { Machine.cpuList(report.processors[$0]) })
+            return !processors.isEmpty && processors.count < places.count
         }
         guard few.isEmpty else {
             return Finding(
                 subject: "ranks", verdict: .poor,
                 text: text + "; on \(printable(few.joined(separator: ", "))) they share cores",
-                advice: "use as many ranks as cores; more of them wait for each other")
+                advice:
+                    "use as many ranks as cores, and see that nothing binds them to the same ones (--bind-to, --cpu-bind)"
+            )
         }
         return Finding(subject: "ranks", verdict: .good, text: text)
     }

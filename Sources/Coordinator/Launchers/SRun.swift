@@ -52,8 +52,12 @@ package struct SRun: Launcher {
         ]
         if ranks > allocation.tasks { options.append("--overcommit") }
         // Neighbours belong to one group and talk most: they get neighbouring cores, one each if there are enough.
-        if machine.environment["SLURM_DISTRIBUTION"] == nil { options.append("--distribution=block:block") }
-        if machine.environment["SLURM_CPU_BIND"] == nil {
+        // Within a step, as of `srun --pty bash`, the variables are that step's and not the user's wish.
+        func isFree(_ name: String) -> Bool {
+            machine.environment[name] == nil || machine.environment["SLURM_STEP_ID"] != nil
+        }
+        if isFree("SLURM_DISTRIBUTION") { options.append("--distribution=block:block") }
+        if isFree("SLURM_CPU_BIND") {
             options.append("--cpu-bind=\(machine.isCrowded(ranks: ranks) ? "none" : "cores")")
         }
         let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)

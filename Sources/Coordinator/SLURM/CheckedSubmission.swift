@@ -78,8 +78,9 @@ struct CheckedSubmission {
     private func checkModules(_ machine: Machine) throws {
         guard !script.options.modules.isEmpty else { return }
         // A login shell, as in the script: elsewhere there may be no `module`.
+        // Loaded one after the other, as in the script: some are there only after others.
         let probe =
-            #"type module >/dev/null 2>&1 || exit 3; for m; do module is-avail "$m" || { echo "$m"; exit 4; }; done"#
+            #"type module >/dev/null 2>&1 || exit 3; for m; do module load "$m" >/dev/null 2>&1 || { echo "$m"; exit 4; }; done"#
         let answer = ShortCommand.run("bash", ["-lc", probe, "bash"] + script.options.modules, machine)
         switch answer.code {
         case 0: return
@@ -91,7 +92,7 @@ struct CheckedSubmission {
         case 4:
             throw DiptychFailure(
                 .usage,
-                "there is no module `\(printable(answer.output.last ?? ""))` here; `module avail` shows which there are"
+                "the module `\(printable(answer.output.last ?? ""))` cannot be loaded here; `module avail` shows which there are"
             )
         default:
             throw DiptychFailure(.inputOutput, "the modules could not be looked for: \(answer.complaint)")
@@ -132,7 +133,11 @@ struct CheckedSubmission {
         }
         let answer = ShortCommand.run("sbatch", ["--parsable", scriptPath], sbatchMachine(machine), seconds: 60)
         guard answer.isGood, let (job, cluster) = Submission.parse(sbatch: answer.output) else {
-            throw DiptychFailure(.inputOutput, "SLURM did not take the job: \(answer.complaint)")
+            throw DiptychFailure(
+                .inputOutput,
+                answer.code == nil
+                    ? "sbatch gave no answer within a minute, and may have queued the job: look with `squeue --me`"
+                    : "SLURM did not take the job: \(answer.complaint)")
         }
         let time = Date().timeIntervalSince1970
         func submission(_ job: String, log: String) -> Submission {
@@ -148,7 +153,7 @@ struct CheckedSubmission {
 
     /// Refuses a run that SLURM has already.
     private static func refuseSecond(_ directory: RunDirectory, _ tools: SlurmTools) throws {
-        guard let former = Submission.read(from: directory), case .known(let state) = tools.state(of: former.job),
+        guard let former = Submission.read(from: directory), case .known(let state) = tools.state(of: former),
             state.isLive
         else { return }
         throw DiptychFailure(
@@ -167,6 +172,12 @@ struct CheckedSubmission {
         ]
         for (name, _) in script.directives {
             if let variable = names[name] { machine.environment["SBATCH_\(variable)"] = nil }
+        }
+        for name in ["WAIT", "ERROR"] { machine.environment["SBATCH_\(name)"] = nil }
+        // What SLURM told this process, if it is in a job itself, is not true of the new one.
+        for name in machine.environment.keys
+        where name.hasPrefix("SLURM_") && !["SLURM_CONF", "SLURM_CLUSTERS"].contains(name) {
+            machine.environment[name] = nil
         }
         return machine
     }

@@ -35,10 +35,15 @@ struct JobWait {
                 if state.state != last { console.say("job \(name): \(state.state.lowercased())") }
                 last = state.state
                 if !state.isLive {
-                    return state.exitCode.map { state.state == "COMPLETED" ? 0 : $0 } ?? fallback(directory)
+                    // SLURM's own code of a job that was cancelled, lost its node or ran out of time is often 0.
+                    if state.state == "COMPLETED" { return 0 }
+                    if let code = state.exitCode, code != 0 { return code }
+                    // What an earlier job of this run came to does not make this one a success.
+                    let own = said(by: directory)
+                    return own == ExitCode.done.rawValue ? ExitCode.rankLost.rawValue : own
                 }
             case .forgotten:
-                return fallback(directory)
+                return said(by: directory)
             case .unavailable(let reason):
                 misses += 1
                 guard misses < Self.patience else {
@@ -50,7 +55,7 @@ struct JobWait {
     }
 
     /// What the run itself says when SLURM has no code: it was cancelled, or is forgotten.
-    private func fallback(_ directory: RunDirectory) -> Int32 {
+    private func said(by directory: RunDirectory) -> Int32 {
         (Outcome.read(from: directory)?.exit ?? .rankLost).rawValue
     }
 }

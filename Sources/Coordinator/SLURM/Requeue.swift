@@ -73,9 +73,14 @@ struct Requeue {
         case .requeue:
             if case .known(let state) = tools.state(of: allocation.name) {
                 // After the loss of a node SLURM does it by itself, and may have started the job elsewhere already.
-                if state.restarts ?? policy.restarts != policy.restarts || state.state != "RUNNING" {
+                if state.restarts ?? policy.restarts > policy.restarts || state.state == "PENDING" {
                     say("SLURM has already taken job \(allocation.name) back (\(state.state))")
                     return true
+                }
+                // Somebody ended it: with the time limit it would go on.
+                if state.state != "RUNNING", state.reason != "TimeLimit" {
+                    say("not queued again: SLURM is ending job \(allocation.name) (\(state.state.lowercased()))")
+                    return false
                 }
                 // As `diptych cancel` tells SLURM first of all.
                 if state.mayBeQueuedAgain == false {
@@ -87,11 +92,28 @@ struct Requeue {
             say("queueing job \(allocation.name) again: restart \(policy.restarts + 1) of at most \(policy.limit)")
             events?.append(
                 .requeued, ["slurm_job": .string(allocation.name), "restarts": .integer(policy.restarts + 1)])
-            if let complaint = tools.requeue(allocation.name) {
+            if let complaint = requeue() {
                 say("SLURM does not queue job \(allocation.name) again: \(complaint)")
                 return false
             }
             return true
         }
+    }
+
+    /// Seconds between two attempts, and how many there are: a slurmctld that is started again is back within minutes.
+    private static let attempts = (count: 36, seconds: UInt32(5))
+
+    /// Asks SLURM, again and again while it cannot be reached.
+    ///
+    /// - Returns: Nil when SLURM agreed, else what it says.
+    private func requeue() -> String? {
+        for _ in 1..<Self.attempts.count {
+            guard let complaint = tools.requeue(allocation.name) else { return nil }
+            guard complaint.contains("Unable to contact") || complaint.contains("Connection refused") else {
+                return complaint
+            }
+            sleep(Self.attempts.seconds)
+        }
+        return tools.requeue(allocation.name)
     }
 }

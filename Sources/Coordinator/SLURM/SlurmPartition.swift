@@ -19,7 +19,7 @@ package struct SlurmPartition: Hashable {
     package var memory: Double
 
     /// The format that sinfo is asked for.
-    static let format = "%P|%a|%l|%D|%c|%m"
+    static let format = "%P|%a|%l|%D|%c|%m|%z"
 
     /// Reads sinfo's lines; those of one partition are taken together.
     package static func parse(_ lines: [String]) -> [SlurmPartition] {
@@ -28,13 +28,17 @@ package struct SlurmPartition: Hashable {
             let fields = line.split(separator: "|", omittingEmptySubsequences: false).map {
                 $0.trimmingCharacters(in: .whitespaces)
             }
-            guard fields.count == 6, !fields[0].isEmpty else { continue }
-            func number(_ text: String) -> Int { Int(text.prefix { $0.isNumber }) ?? 0 }
+            guard fields.count == 7, !fields[0].isEmpty else { continue }
+            func number(_ text: some StringProtocol) -> Int { Int(text.prefix { $0.isNumber }) ?? 0 }
+            // Sockets, cores and threads; a site that does not say how its processors are made has cores.
+            let parts = fields[6].split(separator: ":").map { number($0) }
+            let threads = parts.count == 3 ? max(1, parts[2]) : 1
             let isDefault = fields[0].hasSuffix("*")
             let partition = SlurmPartition(
                 name: isDefault ? String(fields[0].dropLast()) : fields[0], isDefault: isDefault,
                 isUp: fields[1] == "up", limitMinutes: SlurmTools.seconds(fields[2]).map { $0 / 60 },
-                nodes: number(fields[3]), cores: number(fields[4]), memory: Double(number(fields[5])) * 1_048_576)
+                nodes: number(fields[3]), cores: max(1, number(fields[4]) / threads),
+                memory: Double(number(fields[5])) * 1_048_576)
             if let place = found.firstIndex(where: { $0.name == partition.name }) {
                 found[place].nodes += partition.nodes
                 found[place].cores = max(found[place].cores, partition.cores)

@@ -19,11 +19,13 @@ package struct SlurmTools {
         package var secondsLeft: Double?
         /// Whether SLURM puts it back into the queue when asked; nil when that is not known.
         package var mayBeQueuedAgain: Bool?
+        /// The script's file; nil when that is not known.
+        package var script: String?
 
         /// Gathers what is known.
         package init(
             state: String, reason: String, nodes: String, restarts: Int? = nil, exitCode: Int32? = nil,
-            secondsLeft: Double? = nil, mayBeQueuedAgain: Bool? = nil
+            secondsLeft: Double? = nil, mayBeQueuedAgain: Bool? = nil, script: String? = nil
         ) {
             self.state = state
             self.reason = reason
@@ -32,6 +34,7 @@ package struct SlurmTools {
             self.exitCode = exitCode
             self.secondsLeft = secondsLeft
             self.mayBeQueuedAgain = mayBeQueuedAgain
+            self.script = script
         }
 
         /// Whether it may still do something.
@@ -56,24 +59,27 @@ package struct SlurmTools {
 
     let machine: Machine
 
+    /// Where what was submitted stands; a job of the same number that is not of its script is another one.
+    func state(of submission: Submission) -> Lookup {
+        let answer = state(of: submission.job)
+        if case .known(let state) = answer, let script = state.script, script != submission.script { return .forgotten }
+        return answer
+    }
+
     /// Where a job stands: by scontrol, which also knows jobs that have just ended, then by sacct.
     func state(of job: String) -> Lookup {
-        guard machine.find("scontrol") != nil else {
-            return .unavailable("SLURM's commands are not on the search path")
-        }
         let answer = ShortCommand.run("scontrol", ["show", "job", "--oneliner", job], machine)
         if answer.isGood, let line = answer.output.first(where: { $0.contains("JobState=") }) {
             return .known(Self.parse(scontrol: line))
         }
-        guard answer.complaint.contains("Invalid job id") else { return .unavailable(answer.complaint) }
         let accounting = ShortCommand.run(
             "sacct",
             ["--noheader", "--allocations", "--parsable2", "--jobs=\(job)", "--format=State,ExitCode,NodeList"],
             machine)
-        guard accounting.isGood, let line = accounting.output.last(where: { $0.contains("|") }) else {
-            return .forgotten
+        if accounting.isGood, let line = accounting.output.last(where: { $0.contains("|") }) {
+            return .known(Self.parse(sacct: line))
         }
-        return .known(Self.parse(sacct: line))
+        return answer.complaint.contains("Invalid job id") ? .forgotten : .unavailable(answer.complaint)
     }
 
     /// Reads one line of `scontrol show job --oneliner`.
@@ -86,6 +92,8 @@ package struct SlurmTools {
         if let nodes = field("NodeList"), nodes != "(null)" { state.nodes = nodes }
         state.restarts = field("Restarts").flatMap { Int($0) }
         state.mayBeQueuedAgain = field("Requeue").map { $0 != "0" }
+        // The only field whose value may hold blanks and that matters here.
+        state.script = line.firstMatch(of: /\ Command=(.*?)(?:\ WorkDir=|$)/).map { String($0.1) }
         // The script's own code; after the colon stands the signal that ended it.
         if !state.isLive { state.exitCode = exitCode(field("ExitCode")) }
         if let limit = seconds(field("TimeLimit")), let run = seconds(field("RunTime")), state.state == "RUNNING" {

@@ -19,7 +19,9 @@ struct SubmissionRequest {
     func check(machine: Machine, needsSlurm: Bool, say: (String) -> Void) throws -> CheckedSubmission {
         let jobs = try members()
         let options = jobs[0].job.cluster
-        let partition = try partition(options.partition, machine, needsSlurm: needsSlurm, say)
+        try SubmissionScript.requireForeign(options.directives)
+        let partition = try partition(
+            options.partition ?? machine.environment["SBATCH_PARTITION"], machine, needsSlurm: needsSlurm, say)
         let layout = try SubmissionScript.Layout(job: jobs[0].job, cores: partition?.cores ?? machine.cores)
         for (job, _) in jobs.dropFirst()
         where try SubmissionScript.Layout(job: job, cores: partition?.cores ?? machine.cores) != layout {

@@ -16,7 +16,9 @@ extension SubmissionScript.Layout {
         let perNode: Int
         switch (options.nodes, options.ranksPerNode, options.ranks) {
         case (let given?, let each?, _): (nodes, perNode) = (given, each)
-        case (let given?, nil, let ranks): (nodes, perNode) = (given, ranks.map { ($0 + given - 1) / given } ?? 1)
+        case (let given?, nil, let ranks):
+            // All cores of the nodes, as far as there are lanes for them.
+            (nodes, perNode) = (given, ranks.map { ($0 + given - 1) / given } ?? max(1, min(cores, limit / given)))
         case (nil, let each?, let ranks): (nodes, perNode) = (ranks.map { ($0 + each - 1) / each } ?? 1, each)
         case (nil, nil, let ranks):
             let wanted = ranks ?? min(cores, limit)

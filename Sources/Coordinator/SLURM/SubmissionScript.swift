@@ -60,6 +60,27 @@ package struct SubmissionScript: Hashable {
         options.warningSeconds ?? options.timeMinutes.map { min(600, max(20, $0 * 6)) } ?? 120
     }
 
+    /// Options that `cluster.directives` cannot give: the script or `diptych submit` says them, and relies on that.
+    private static let own = [
+        "job-name", "nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "array", "output", "error", "open-mode",
+        "signal",
+        "requeue", "no-requeue", "wait", "parsable", "test-only", "wrap", "chdir",
+    ]
+
+    /// Refuses directives for what the script itself says.
+    ///
+    /// - Throws: `DiptychFailure` with code 64.
+    package static func requireForeign(_ directives: [String]) throws {
+        for directive in directives {
+            let name = directive.dropFirst(2).prefix { $0 != "=" && !$0.isWhitespace }
+            guard own.contains(String(name)) else { continue }
+            throw DiptychFailure(
+                .usage,
+                "`cluster.directives`: \(printable(directive)) cannot be given, since `diptych submit` decides it; see "
+                    + "`diptych submit --help` for what can be set")
+        }
+    }
+
     /// The options of sbatch, each with its value.
     package var directives: [(name: String, value: String?)] {
         var list: [(String, String?)] = [("job-name", name)]
@@ -73,6 +94,8 @@ package struct SubmissionScript: Hashable {
         add("nodes", range)
         add("ntasks-per-node", "\(layout.ranksPerNode)")
         add("cpus-per-task", "1")
+        // Where cores have two threads, SLURM would put two ranks on one core.
+        add("ntasks-per-core", "1")
         // SLURM's M is 2^20 bytes.
         add("mem", options.memoryGigabytesPerNode.map { "\(Int(($0 * 1e9 / 1_048_576).rounded(.up)))M" })
         add("time", options.timeMinutes.map { "\($0)" })

@@ -26,6 +26,10 @@ package struct Sweep: Hashable {
                     .usage, "--sweep \(printable(option)): a sweep is written section.key=value,value,...")
             }
             let key = String(option[..<equals])
+            guard !key.hasPrefix("cluster.") else {
+                throw DiptychFailure(
+                    .usage, "--sweep \(printable(option)): the runs of a sweep are one job array, with one `cluster`")
+            }
             let values = Self.values(option[option.index(after: equals)...])
             guard values.allSatisfy({ !$0.isEmpty }), Set(values).count == values.count else {
                 throw DiptychFailure(.usage, "--sweep \(printable(option)): a value is empty, or there twice")

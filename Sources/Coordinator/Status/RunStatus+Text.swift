@@ -15,7 +15,8 @@ extension RunStatus {
         if state == .running { lines += beats.map { line($0) } }
         lines += silent.map {
             "rank \($0.rank) on \(printable($0.host)) has given no sign of life for "
-                + "\(ProgressRenderer.duration(now - $0.time)): if its node is lost, SLURM will start the job again"
+                + "\(ProgressRenderer.duration(now - $0.time))"
+                + (slurm == nil ? "" : ": if its node is lost, SLURM will start the job again")
         }
         if let grid = outcome?.grid { lines.append("grid of samples: \(printable(grid))") }
         return lines

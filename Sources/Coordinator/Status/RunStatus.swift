@@ -37,6 +37,8 @@ package struct RunStatus {
         var state: SlurmTools.JobState?
         /// Why SLURM cannot be asked, in one sentence.
         var remark: String?
+        /// Whether SLURM does not answer at present, though it is there.
+        var isSilent = false
     }
 
     /// Seconds without a sign of life after which a rank is mentioned.
@@ -59,7 +61,7 @@ package struct RunStatus {
         self.now = now
         outcome = Outcome.read(from: directory)
         beats = Heartbeat.readAll(in: directory)
-        slurm = Submission.read(from: directory).map { Self.ask($0.job, machine) }
+        slurm = Submission.read(from: directory).map { Self.ask($0, machine) }
         restarts = max(0, Self.launches(directory) - 1)
         let isRunning = RunLock.isHeld(directory) || slurm?.state?.state == "RUNNING"
         state =
@@ -79,19 +81,28 @@ package struct RunStatus {
         }
     }
 
+    /// Whether there may be more to see later. While slurmctld is started again, nobody knows of a job in its queue.
+    var mayGoOn: Bool {
+        state == .running || state == .queued || state == .idle && slurm?.isSilent == true
+    }
+
     /// Ranks that have given no sign of life for long, while the run is in work.
     var silent: [Heartbeat] { state == .running ? beats.filter { now - $0.time > Self.patience } : [] }
     /// Ranks that hold up their group, while the run is in work.
     /// By rank, with how many times the median of its group it takes.
     var stragglers: [Int: Double] { state == .running ? Straggler.all(in: beats) : [:] }
 
-    private static func ask(_ job: String, _ machine: Machine) -> Slurm {
-        switch SlurmTools(machine: machine).state(of: job) {
-        case .known(let state): Slurm(job: job, state: state)
+    private static func ask(_ submission: Submission, _ machine: Machine) -> Slurm {
+        let job = submission.job
+        switch SlurmTools(machine: machine).state(of: submission) {
+        case .known(let state): return Slurm(job: job, state: state)
         case .forgotten:
-            Slurm(job: job, remark: "SLURM does not know job \(job) any more; this is what the run says itself")
+            return Slurm(
+                job: job, remark: "SLURM does not know job \(job) any more; this is what the run says itself")
         case .unavailable(let reason):
-            Slurm(job: job, remark: "SLURM cannot be asked (\(reason)); this is what the run says itself")
+            return Slurm(
+                job: job, remark: "SLURM cannot be asked (\(reason)); this is what the run says itself",
+                isSilent: machine.find("scontrol") != nil)
         }
     }
 

@@ -102,6 +102,13 @@ enum LocalCluster {
         #expect(Glibc.kill(process, SIGKILL) == 0)
     }
 
+    /// Plugs a node's network cable in or out.
+    static func connect(node: Int, _ isConnected: Bool) throws {
+        let bridge = try "dip" + String((state as NSString).lastPathComponent.suffix(6))
+        let answer = try run(["ip", "link", "set", "\(bridge)\(node)", isConnected ? "up" : "down"])
+        try #require(answer.code == 0, "\(answer.error)")
+    }
+
     /// Waits until slurmctld has written down what it knows now, which it does within five seconds of a change. One that
     /// has forgotten a job gives its number away again.
     static func waitForSavedState() {

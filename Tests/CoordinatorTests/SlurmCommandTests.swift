@@ -1,0 +1,239 @@
+import Foundation
+import Testing
+
+/// `submit`, `cancel`, `status` and `logs` against stand-ins for SLURM's programs, for what the real ones rarely do.
+@Suite struct SlurmCommandTests {
+    /// A prepared run that was submitted as a job, with a fake scontrol that prints `state`, or runs it.
+    private final class Submitted {
+        let cluster: FakeCluster
+        let run: String
+
+        init(job: String = "7", scontrol: String = "") throws {
+            cluster = try FakeCluster(.success)
+            run = cluster.folder + "/r"
+            #expect(try cluster.start("run", "job.yaml", "--run", run, "--ranks", "2").result().code == 0)
+            try FileManager.default.removeItem(atPath: run + "/outcome.json")
+            try submission(job)
+            try cluster.add("sacct", "exit 1")
+            try cluster.add("scancel", "echo \"$@\" >> \"$(dirname \"$0\")/../scancel\"")
+            try scontrolDoes(scontrol)
+        }
+
+        func submission(_ job: String) throws {
+            try """
+            {"job_id": "\(job)", "log": "\(run)/slurm.out", "script": "\(run)/submit.sbatch", "time": 1}
+            """.write(toFile: run + "/submission.json", atomically: true, encoding: .utf8)
+        }
+
+        /// What scontrol does; `show STATE FIELDS...` prints a job of this run.
+        func scontrolDoes(_ body: String) throws {
+            try cluster.add(
+                "scontrol",
+                """
+                echo "$@" >> "$(dirname "$0")/../scontrol"
+                show() { echo "JobId=7 JobState=$* Command=\(run)/submit.sbatch WorkDir=/"; }
+                outcome() { echo "{\\"exit\\":$1,\\"message\\":\\"as it was\\",\\"phases\\":[],\\"weights_sha256\\":{},\\"ema_sha256\\":{}}" > "\(run)/outcome.json"; }
+                \(body)
+                """)
+        }
+
+        func asked(_ program: String) -> String { (try? cluster.text(program)) ?? "" }
+    }
+
+    private func json(_ text: String) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    }
+
+    // MARK: cancel
+
+    @Test(arguments: [
+        (75, "saved and stopped"), (0, "was done before it could stop"), (71, "ended with code 71: as it was"),
+    ])
+    func cancelSaysHowTheRunEnded(code: Int, words: String) throws {
+        let submitted = try Submitted(
+            scontrol: """
+                if [ "$1" = update ]; then exit 0; fi
+                if [ -e "$(dirname "$0")/../scancel" ]; then outcome \(code); show FAILED; else show RUNNING; fi
+                """)
+        let end = try submitted.cluster.start("cancel", submitted.run).result()
+        #expect(end.code == 0 && end.output.contains(words), "\(end)")
+        #expect(submitted.asked("scontrol").contains("update JobId=7 Requeue=0"))
+        #expect(submitted.asked("scancel") == "--batch --signal=USR1 7\n")
+    }
+
+    /// A slurmctld that is started again just then is no sign that the run has ended.
+    @Test func cancelWaitsWhileSlurmDoesNotAnswer() throws {
+        let submitted = try Submitted(
+            scontrol: """
+                [ "$1" = update ] && exit 0
+                [ -e "$(dirname "$0")/../scancel" ] || { show RUNNING; exit 0; }
+                echo again >> "$(dirname "$0")/../silence"
+                if [ "$(wc -l < "$(dirname "$0")/../silence")" -lt 3 ]; then
+                  echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1
+                fi
+                outcome 75; show FAILED
+                """)
+        let end = try submitted.cluster.start("cancel", submitted.run).result()
+        #expect(end.code == 0 && end.output.contains("saved and stopped"), "\(end)")
+    }
+
+    @Test func cancelTakesWhatWaitsOutOfTheQueue() throws {
+        let submitted = try Submitted(scontrol: "show PENDING")
+        let end = try submitted.cluster.start("cancel", submitted.run).result()
+        #expect(end.code == 0 && end.output.contains("taken out of the queue"), "\(end)")
+        #expect(submitted.asked("scancel") == "7\n")
+    }
+
+    @Test func cancelAtOnceSavesNothing() throws {
+        let submitted = try Submitted(scontrol: "show RUNNING")
+        let end = try submitted.cluster.start("cancel", submitted.run, "--now").result()
+        #expect(end.code == 0 && end.output.contains("ended at once"), "\(end)")
+        #expect(submitted.asked("scancel") == "7\n")
+    }
+
+    /// Numbers begin anew with a cluster that is made anew.
+    @Test func anothersJobOfTheSameNumberIsLeftAlone() throws {
+        let submitted = try Submitted(scontrol: "echo JobId=7 JobState=RUNNING Command=/home/eve/x.sbatch WorkDir=/")
+        let end = try submitted.cluster.start("cancel", submitted.run).result()
+        #expect(end.code == 0 && end.output.contains("has ended already"), "\(end)")
+        #expect(submitted.asked("scancel").isEmpty)
+    }
+
+    /// `scancel --me` would end all of the user's jobs.
+    @Test(arguments: ["--me", "7 8", "", "7_", "7;x"]) func aJobThatIsNoNumberReachesNoProgram(job: String) throws {
+        let submitted = try Submitted(job: job, scontrol: "show RUNNING")
+        let end = try submitted.cluster.start("cancel", submitted.run).result()
+        #expect(end.code == 74 && end.error.contains("was not submitted to SLURM"), "\(end)")
+        #expect(submitted.asked("scancel").isEmpty && submitted.asked("scontrol").isEmpty)
+    }
+
+    // MARK: status and logs
+
+    @Test func withoutSlurmsProgramsStatusSaysSoInOneSentence() throws {
+        let submitted = try Submitted(scontrol: "exit 127")
+        let path = submitted.cluster.folder + "/bin/"
+        try FileManager.default.removeItem(atPath: path + "scontrol")
+        try FileManager.default.removeItem(atPath: path + "sacct")
+        let end = try submitted.cluster.start(
+            ["status", submitted.run], environment: ["PATH": "/nonexistent"]
+        ).result()
+        let lines = end.output.split(separator: "\n").filter { $0.contains("SLURM") }
+        #expect(end.code == 0 && lines.count == 1, "\(end)")
+        #expect(lines.first?.contains("scontrol is not on the search path") == true, "\(end)")
+    }
+
+    @Test func whatScontrolHasForgottenSacctMayKnow() throws {
+        let submitted = try Submitted(scontrol: "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+        try submitted.cluster.add("sacct", "echo 'NODE_FAIL|0:0|n3'")
+        let end = try submitted.cluster.start("status", submitted.run, "--json").result()
+        let slurm = try #require(try json(end.output)["slurm"] as? [String: Any])
+        #expect(slurm["state"] as? String == "NODE_FAIL" && slurm["nodes"] as? String == "n3")
+    }
+
+    @Test func oneRunThatCannotBeReadDoesNotHideTheOthers() throws {
+        let submitted = try Submitted(scontrol: "show PENDING")
+        let other = submitted.cluster.folder + "/other"
+        try FileManager.default.copyItem(atPath: submitted.run, toPath: other)
+        let text = try String(contentsOfFile: other + "/job.yaml", encoding: .utf8)
+        try text.replacing("steps: 10", with: "steps: 11").write(
+            toFile: other + "/job.yaml", atomically: true, encoding: .utf8)
+        let end = try submitted.cluster.start("status", submitted.cluster.folder).result()
+        #expect(end.code == 0 && end.output.contains("\(submitted.run): queued"), "\(end)")
+        #expect(end.output.contains("\(other): ") && end.output.contains("changed by hand"), "\(end)")
+        let json = try json(submitted.cluster.start("status", submitted.cluster.folder, "--json").result().output)
+        #expect((json["runs"] as? [Any])?.count == 1 && (json["unreadable"] as? [Any])?.count == 1)
+    }
+
+    /// Neither a slurmctld that is away for a moment nor a job that waits ends what follows it; SLURM is asked now and then.
+    @Test func followingOutlastsAnOutage() throws {
+        let submitted = try Submitted(
+            scontrol: "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
+        try "one line\n".write(toFile: submitted.run + "/slurm.out", atomically: true, encoding: .utf8)
+        let logs = try submitted.cluster.start("logs", "--follow", submitted.run)
+        let status = try submitted.cluster.start("status", "--watch", submitted.run)
+        sleep(3)
+        #expect(logs.process.isRunning && status.process.isRunning)
+        let calls = submitted.asked("scontrol").split(separator: "\n").count
+        #expect(calls <= 4, "\(calls) questions in three seconds")
+        try submitted.scontrolDoes("show COMPLETED ExitCode=0:0")
+        #expect(try status.result().code == 0)
+        #expect(try logs.result().output == "one line\n")
+    }
+
+    // MARK: submit
+
+    /// The fake job with data, and a cluster of two nodes.
+    private func submittable(_ sbatch: String, scontrol: String) throws -> FakeCluster {
+        let cluster = try FakeCluster(.success)
+        let job = FakeCluster.job.replacing("data: {", with: "data: {shape: [1, 28, 28], ")
+        try job.write(toFile: cluster.folder + "/job.yaml", atomically: true, encoding: .utf8)
+        try cluster.add("sinfo", "echo 'debug*|up|1:00:00|2|8|64000|1:8:1'; echo 'long|up|infinite|2|8|64000|1:8:1'")
+        try cluster.add(
+            "sbatch",
+            "for word; do [ \"$word\" = --test-only ] && exit 0; done\nenv > \"$(dirname \"$0\")/../sbatch\"\n\(sbatch)"
+        )
+        try cluster.add("scontrol", scontrol)
+        return cluster
+    }
+
+    /// SLURM's own code of a job that never ran, or ran out of time, is 0:0.
+    @Test(arguments: [
+        ("CANCELLED ExitCode=0:0", 71), ("TIMEOUT ExitCode=0:0", 71), ("NODE_FAIL ExitCode=0:0", 71),
+        ("FAILED ExitCode=65:0", 65), ("FAILED ExitCode=0:9", 137), ("COMPLETED ExitCode=0:0", 0),
+    ])
+    func submitWaitsForTheRunsCode(state: String, code: Int32) throws {
+        let cluster = try submittable("echo 9", scontrol: "echo JobId=9 JobState=\(state)")
+        let end = try cluster.start("submit", "job.yaml", "--run", "r", "--wait", "--json").result()
+        #expect(end.code == code, "\(end)")
+        #expect(try json(end.output)["exit"] as? Int == Int(code))
+    }
+
+    @Test func whatTheScriptDecidesCannotBeGivenOtherwise() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        for directive in ["--array=0-9", "--wait", "--output=/dev/null", "--signal=TERM@5"] {
+            let end = try cluster.start("submit", "job.yaml", "--run", "r", "--directive=\(directive)").result()
+            #expect(end.code == 64 && end.error.contains("`diptych submit` decides it"), "\(directive): \(end)")
+        }
+        let sweep = try cluster.start("submit", "job.yaml", "--run", "r", "--sweep", "cluster.partition=debug,long")
+            .result()
+        #expect(sweep.code == 64 && sweep.error.contains("one `cluster`"), "\(sweep)")
+        #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/r"))
+    }
+
+    @Test func theUsersDefaultPartitionCounts() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        let words = ["submit", "job.yaml", "--run", "r", "--time", "120"]
+        #expect(try cluster.start(words).result().code == 64)
+        let end = try cluster.start(words, environment: ["SBATCH_PARTITION": "long"]).result()
+        #expect(end.code == 0 && end.output.contains("partition long"), "\(end)")
+    }
+
+    /// A job that submits another one does not pass on what SLURM told it about itself.
+    @Test func aSubmissionFromWithinAJobIsAJobOfItsOwn() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        let environment = [
+            "SLURM_ARRAY_JOB_ID": "3", "SLURM_ARRAY_TASK_ID": "1", "SLURM_CONF": "/c", "SBATCH_WAIT": "1",
+        ]
+        let end = try cluster.start(["submit", "job.yaml", "--run", "r"], environment: environment).result()
+        #expect(end.code == 0, "\(end)")
+        let seen = try cluster.text("sbatch")
+        #expect(seen.contains("SLURM_CONF=/c") && !seen.contains("SLURM_ARRAY") && !seen.contains("SBATCH_WAIT"))
+    }
+
+    /// Some modules are there only when others have been loaded.
+    @Test(arguments: [("openmpi/4.1", 0), ("openmpi/9", 64)]) func modulesAreLoadedInTurn(module: String, code: Int32)
+        throws
+    {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        try """
+        export PATH="$KEPT_PATH"
+        module() { case "$2" in gcc) loaded=yes;; openmpi/4.1) [ "$loaded" = yes ];; *) return 1;; esac; }
+        """.write(toFile: cluster.folder + "/.bash_profile", atomically: true, encoding: .utf8)
+        let end = try cluster.start(
+            ["submit", "job.yaml", "--run", "r", "--module", "gcc", "--module", module],
+            environment: ["HOME": cluster.folder]
+        ).result()
+        #expect(end.code == code, "\(end)")
+        #expect(code == 0 || end.error.contains("the module `openmpi/9` cannot be loaded here"), "\(end)")
+    }
+}
