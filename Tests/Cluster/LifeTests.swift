@@ -92,14 +92,14 @@ extension Cluster {
             let run = try ClusterRun(["--minimum-nodes", "2"], steps: ClusterRun.manySteps)
             try run.waitForTeach()
             // The script's own node is the first one.
-            try LocalCluster.connect(node: 3, false)
-            defer { try? LocalCluster.connect(node: 3, true) }
+            try LocalCluster.connect(node: 2, false)
+            defer { try? LocalCluster.connect(node: 2, true) }
             let cutOff = try LocalCluster.ranks(of: run.path)
             try LocalCluster.wait(until: "SLURM takes the job back:\n\(run.log)") { try run.field("Restarts") == "1" }
             try run.expectSameResult(restarts: 1...1)
             #expect(run.events("launched").last?["ranks"] as? Int == 2)
             #expect(run.log.contains("restart 1 of SLURM job"), "\(run.log)")
-            try LocalCluster.connect(node: 3, true)
+            try LocalCluster.connect(node: 2, true)
             try LocalCluster.wait(until: "the ranks that were cut off are gone") {
                 try LocalCluster.ranks(of: run.path).allSatisfy { !cutOff.contains($0) }
             }
