@@ -111,6 +111,27 @@ extension Cluster {
             #expect(saved > 15 && run.events("resumed").contains { ($0["step"] as? Int ?? 0) >= 10 })
         }
 
+        /// Everything is killed, network and state stay: `up` starts it again.
+        @Test func `A cluster that has died comes up again`() throws {
+            for daemon in ["slurmctld", "munged", "n1/slurmd", "n2/slurmd", "n3/slurmd"] {
+                try LocalCluster.kill(daemon)
+            }
+            try LocalCluster.up()
+            let answer = try LocalCluster.login("srun", "--nodes=3", "hostname")
+            #expect(answer.output.split(separator: "\n").sorted() == ["n1", "n2", "n3"], "\(answer.error)")
+        }
+
+        @Test func `Without root there is one clear message`() throws {
+            let folder = LocalCluster.temporary + "/diptych-local-\(UUID().uuidString)"
+            try FileManager.default.copyItem(atPath: LocalCluster.repository + "cluster/local", toPath: folder)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            #expect(try LocalCluster.run(["chmod", "-R", "a+rX", folder]).code == 0)
+            let answer = try LocalCluster.run([
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", folder + "/up",
+            ])
+            #expect(answer.code == 69 && answer.error.hasPrefix("cluster: needs root"), "\(answer)")
+        }
+
         /// On the very nodes: all subjects that need ranks are looked at, and nothing is wrong with them.
         @Test(arguments: ["srun", "mpirun"])
         func `The doctor looks at the nodes of an allocation`(launcher: String) throws {

@@ -148,6 +148,31 @@ import Testing
         #expect(found["ranks"]?.text.hasPrefix("mpirun starts 2 ranks on n1, n2") == true)
     }
 
+    @Test func srunThatIsMissing() throws {
+        let (_, found) = try findings { cluster in
+            try cluster.add("sbatch", "exit 1")
+            try cluster.add("sinfo", "echo 'debug*|up|1:00:00|2|8|1000|1:8:1'")
+            try cluster.keepOnlyOwnPrograms(and: ["cat", "dirname", "env"])
+        }
+        expect(found["srun"], "poor", "is not on the search path")
+    }
+
+    @Test func coresThatSomethingTakesAway() throws {
+        let (_, found) = try findings(environment: [
+            "SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "1", "SLURM_TASKS_PER_NODE": "4096",
+            "SLURM_JOB_CPUS_PER_NODE": "4096",
+        ])
+        expect(found["slots"], "poor", "may use ")
+    }
+
+    /// A file system that nobody can write: the doctor says so, and not that all ranks see the same folder.
+    @Test func aFolderThatCannotBeWritten() throws {
+        let (code, found) = try findings(.probe, ["--runs", "/proc/1/runs"])
+        #expect(code == 74)
+        expect(found["runs folder"], "bad", "cannot be written")
+        #expect(found["shared folder"] == nil && found["locking"] == nil)
+    }
+
     @Test func moreTasksThanCores() throws {
         let (_, found) = try findings(environment: [
             "SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "2", "SLURM_TASKS_PER_NODE": "4(x2)",

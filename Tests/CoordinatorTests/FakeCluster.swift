@@ -65,6 +65,17 @@ final class FakeCluster {
     /// Adds a program that comes first on the search path.
     func add(_ name: String, _ body: String) throws { try Self.script(folder + "/bin/" + name, body) }
 
+    /// Takes everything off the search path but the programs of this folder and some of the machine's.
+    func keepOnlyOwnPrograms(and names: [String]) throws {
+        for name in names {
+            try FileManager.default.createSymbolicLink(
+                atPath: folder + "/bin/" + name, withDestinationPath: "/usr/bin/" + name)
+        }
+        searchPath = folder + "/bin"
+    }
+
+    private var searchPath: String?
+
     static let job = """
         name: fake
         data: {images: /nonexistent/images.idx, members: 100}
@@ -247,7 +258,7 @@ final class FakeCluster {
     /// Starts `diptych` with a list of arguments.
     func start(_ arguments: [String], environment more: [String: String] = [:]) throws -> Running {
         var environment = ProcessInfo.processInfo.environment.merging(more) { $1 }
-        environment["PATH"] = folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
+        environment["PATH"] = searchPath ?? folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
         return try Running(program, arguments, folder: folder, environment: environment)
     }
 

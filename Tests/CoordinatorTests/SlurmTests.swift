@@ -171,10 +171,18 @@ import Testing
             ranks: 2, tasks: "1(x3)", cores: "4(x3)", environment: ["SLURM_CPUS_PER_TASK": "4"])
         #expect(threaded.arguments.contains("--cpus-per-task=4"))
         #expect(threaded.arguments.contains("--nodes=2"))
+        let both = try invocation(
+            ranks: 2, tasks: "1(x3)", cores: "4(x3)",
+            environment: ["SLURM_CPUS_PER_TASK": "4", "SRUN_CPUS_PER_TASK": "2"])
+        #expect(both.arguments.contains("--cpus-per-task=2"))
         let own = try invocation(
             ranks: 3, tasks: "1(x3)", cores: "1(x3)",
             environment: ["SLURM_CPU_BIND": "none", "SLURM_DISTRIBUTION": "cyclic"])
         #expect(!own.arguments.contains { $0.hasPrefix("--cpu-bind") || $0.hasPrefix("--distribution") })
+        // Within a step they are the step's.
+        let within = try invocation(
+            ranks: 3, tasks: "1(x3)", cores: "1(x3)", environment: ["SLURM_CPU_BIND": "none", "SLURM_STEP_ID": "0"])
+        #expect(within.arguments.contains("--cpu-bind=cores"))
     }
 
     @Test func ranksThatShareCoresYield() throws {

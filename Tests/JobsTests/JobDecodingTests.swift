@@ -186,6 +186,17 @@ import Testing
         }
     }
 
+    /// They are sections to be appended to a job.
+    @Test(arguments: ["site-modules", "site-two-partitions"]) func theSitesExamplesAreValid(name: String) throws {
+        let job = try String(contentsOfFile: "\(repository)jobs/cifar10-paper.yaml", encoding: .utf8)
+        let lines = job.split(separator: "\n", omittingEmptySubsequences: false)
+        // A job has one section `cluster`; the paper's, if any, gives way.
+        let others = lines.filter { !$0.hasPrefix("cluster:") }.joined(separator: "\n")
+        let site = try String(contentsOfFile: "\(repository)cluster/\(name).yaml", encoding: .utf8)
+        let decoded = try Job.decode(others + "\n" + site, file: name)
+        #expect(decoded.cluster.nodes ?? 0 > 1 && decoded.cluster.ranksPerNode ?? 0 > 1)
+    }
+
     @Test func theTinyJobServesOneToFourRanks() throws {
         let job = try Job.load(path: "\(repository)jobs/tiny.yaml")
         #expect(job.rankLimit == 4)

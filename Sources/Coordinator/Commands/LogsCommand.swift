@@ -5,7 +5,8 @@ import Jobs
 /// `diptych logs`: what a run wrote.
 struct LogsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "logs", abstract: "Shows a run's log: what `diptych run` said, through all restarts.",
+        commandName: "logs",
+        abstract: "Shows a run's log: what `diptych run` said, through all restarts of its newest SLURM job.",
         discussion: "With --rank N: what that rank noted, as lines of JSON. --workers: what the ranks and MPI printed.")
 
     @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)

@@ -113,6 +113,13 @@ final class ClusterRun {
         #expect(try field("JobState", of: job) == "COMPLETED", "\(log)", sourceLocation: sourceLocation)
         let count = try #require(Int(field("Restarts", of: job)))
         #expect(restarts.contains(count), "\(count) restarts\n\(log)", sourceLocation: sourceLocation)
+        if member == nil {
+            // The log is one story, through all restarts.
+            for restart in 1..<count + 1 {
+                #expect(log.contains("restart \(restart) of SLURM job"), "\(log)", sourceLocation: sourceLocation)
+            }
+            #expect(log.contains("\ndone: "), "\(log)", sourceLocation: sourceLocation)
+        }
         let outcome = try JSONSerialization.jsonObject(with: Data(text("outcome.json", of: member?.run).utf8))
         let weights = (outcome as? [String: Any])?["weights_sha256"] as? [String: String]
         #expect(try weights == Reference.weights(seed: member?.seed ?? 7, steps: steps), sourceLocation: sourceLocation)
