@@ -27,7 +27,9 @@ extension MemoryPlan.NetworkCost {
         let cost = configuration.cost
         let sizes = Set([job.teach.imagesPerLane, job.distill.imagesPerLane])
         self.init(
-            parameters: cost.parameters, activationFloatsPerImage: cost.activationFloats,
+            parameters: cost.parameters,
+            activationFloatsPerImage: job.numerics.recomputeBlocks
+                ? cost.recomputedActivationFloats : cost.activationFloats,
             workingBytes: Dictionary(uniqueKeysWithValues: sizes.map { ($0, configuration.workingBytes(images: $0)) }),
             multiplyAddsPerImage: cost.multiplyAdds)
     }

@@ -237,6 +237,8 @@ extension Job {
         public var convolutions: String?
         /// The widest instructions to compute with, where a processor has more; nil for all it has.
         public var instructions: InstructionSet?
+        /// Whether the backward pass computes the activations within blocks again, instead of keeping them.
+        public var recomputeBlocks = false
 
         /// Makes a section of defaults.
         public init() {}

@@ -243,5 +243,10 @@ public enum JobSchema {
         key(
             "numerics.instructions", \.numerics.instructions, .optional(.choice()), .profile,
             meaning: "widest instructions to compute with, on processors that have more; null for all there are"),
+        key(
+            "numerics.recompute_blocks", \.numerics.recomputeBlocks, .boolean, .free,
+            meaning:
+                "keep less between the forward and the backward pass and compute it again: about a third more time, "
+                + "the same bits; for images that would not fit otherwise"),
     ]
 }

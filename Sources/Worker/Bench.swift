@@ -23,6 +23,8 @@ struct Bench {
     var checkpointFolder: String?
     /// Whether gradients travel during the backward pass; nil for the rule that training follows.
     var overlaps: Bool?
+    /// Whether activations within blocks are computed again.
+    var recomputesBlocks = false
 
     /// The line that both sides print.
     struct Result: Encodable {
@@ -120,6 +122,7 @@ struct Bench {
         }
         trainer.bucketFloats =
             try overlaps.map { $0 ? Trainer.usualBucketFloats : nil } ?? Trainer.bucketFloats(for: world)
+        trainer.recomputesBlocks = recomputesBlocks
         let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
         let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
         let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }

@@ -75,7 +75,8 @@ extension Session {
         try world.onRoot {
             let cost = MemoryPlan.NetworkCost(
                 parameters: configuration.cost.parameters,
-                activationFloatsPerImage: configuration.cost.activationFloats,
+                activationFloatsPerImage: job.numerics.recomputeBlocks
+                    ? configuration.cost.recomputedActivationFloats : configuration.cost.activationFloats,
                 multiplyAddsPerImage: configuration.cost.multiplyAdds)
             let phases = MemoryPlan(job: job, placement: placement, cost: cost).phases
             guard let phase = phases.max(by: { $0.rank.total < $1.rank.total }) else { return }

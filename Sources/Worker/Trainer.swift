@@ -61,6 +61,8 @@ package final class Trainer {
     /// The least number of floats that travel together while the backward pass of each rank's last lane goes on; nil
     /// if all travel after it. The same on every rank, and never a matter of the result's bits.
     package var bucketFloats: Int?
+    /// Whether activations within blocks are computed again. Never a matter of the result's bits.
+    package var recomputesBlocks = false
     private let reduction: OrderedReduceScatter
     private let sums: LaneSums
     private let times: StepTimes?
@@ -148,7 +150,7 @@ package final class Trainer {
     }
 
     private func record(lane: Int, _ laneLoss: (Int, Tape) throws -> Tensor) throws -> (Tape, Tensor) {
-        let tape = Tape(recording: true, times: times)
+        let tape = Tape(recording: true, recomputingBlocks: recomputesBlocks, times: times)
         let loss = try laneLoss(lane, tape)
         parameters.clearGradients()
         return (tape, loss)

@@ -84,6 +84,7 @@ package final class TrainingLoop {
     /// Trains to the last step, or until somebody asks to stop. Collective.
     package func run() throws -> Report {
         trainer.bucketFloats = try Trainer.bucketFloats(for: group)
+        trainer.recomputesBlocks = session.job.numerics.recomputeBlocks
         let start = try archive.restore()
         try openLog(at: start)
         session.note(

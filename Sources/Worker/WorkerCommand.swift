@@ -198,6 +198,7 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "A file of convolution algorithms.") var convolutions: String?
         @Flag(inversion: .prefixedNo, help: "Reduce gradients during the backward pass (default: across hosts).")
         var overlap: Bool?
+        @Flag(help: "Compute activations within blocks again in the backward pass.") var recomputeBlocks = false
         @Option(help: "Timed steps.") var steps = 5
         @Option(help: "Steps before the timed ones.") var warmup = 2
 
@@ -216,7 +217,7 @@ public struct WorkerCommand: ParsableCommand {
                 let bench = Bench(
                     network: model, batch: batch, imagesPerLane: imagesPerLane ?? batch, isForwardOnly: forward,
                     steps: steps, warmup: warmup, breaksDown: breakdown, checkpointFolder: checkpoint,
-                    overlaps: overlap)
+                    overlaps: overlap, recomputesBlocks: recomputeBlocks)
                 let result = try bench.run(on: world)
                 try world.onRoot {
                     let encoder = JSONEncoder()

@@ -56,7 +56,7 @@ import Testing
         "cluster.time_minutes": "60", "cluster.constraint": "a&b", "cluster.modules": "[gcc/13]",
         "cluster.prologue": "[\"ulimit -c 0\"]", "cluster.directives": "[--exclusive]", "cluster.warning_seconds": "90",
         "cluster.requeue_limit": "3",
-        "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2",
+        "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2", "numerics.recompute_blocks": "true",
         "cluster.silence_minutes": "5",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.

@@ -43,6 +43,9 @@ struct BenchCommand: ParsableCommand {
         help: "Reduces gradients during the backward pass, or after it; by default during it across hosts.")
     var overlap: Bool?
 
+    @Flag(help: "Computes activations within blocks again in the backward pass, as `numerics.recompute_blocks` does.")
+    var recomputeBlocks = false
+
     @Option(help: "Steps that are timed; their median counts.")
     var steps = 5
 
@@ -69,6 +72,7 @@ struct BenchCommand: ParsableCommand {
         try check("warmup", warmup, 0...1_000_000)
         if let ranks { try check("ranks", ranks, 1...65_536) }
         if forward, overlap != nil { throw ValidationError("--overlap is of a training step, not of --forward") }
+        if forward, recomputeBlocks { throw ValidationError("--recompute-blocks is of training, not of --forward") }
         if forward, breakdown { throw ValidationError("--breakdown is of a training step, not of --forward") }
         if let checkpoint {
             if forward { throw ValidationError("--checkpoint is of training, not of --forward") }
@@ -91,6 +95,7 @@ struct BenchCommand: ParsableCommand {
         if breakdown { arguments.append("--breakdown") }
         if let checkpoint { arguments += ["--checkpoint", checkpoint] }
         if let overlap { arguments.append(overlap ? "--overlap" : "--no-overlap") }
+        if recomputeBlocks { arguments.append("--recompute-blocks") }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
         if let convolutions { arguments += ["--convolutions", absolutePath(convolutions)] }

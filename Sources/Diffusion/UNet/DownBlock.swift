@@ -43,8 +43,8 @@ struct DownBlock: Module {
     ) -> Tensor {
         var x = x
         for (index, resnet) in resnets.enumerated() {
-            x = resnet(x, time: time, on: tape, dropout: dropout)
-            if !attentions.isEmpty { x = attentions[index](x, on: tape) }
+            let layer = AttendedResNet(resnet, attentions.isEmpty ? nil : attentions[index])
+            x = layer(x, time: time, on: tape, dropout: dropout)
             skips.append(x)
         }
         if let downsampler {

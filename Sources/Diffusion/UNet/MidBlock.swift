@@ -23,7 +23,10 @@ struct MidBlock: Module {
     }
 
     func callAsFunction(_ x: Tensor, time: Tensor, on tape: Tape, dropout: DropoutAddress?) -> Tensor {
-        let attended = attention(first(x, time: time, on: tape, dropout: dropout), on: tape)
-        return second(attended, time: time, on: tape, dropout: dropout)
+        tape.block([x, time], parameters: parameters) { inputs, tape in
+            let (x, time) = (inputs[0], inputs[1])
+            let attended = attention(first(x, time: time, on: tape, dropout: dropout), on: tape)
+            return second(attended, time: time, on: tape, dropout: dropout)
+        }
     }
 }

@@ -9,6 +9,12 @@ public struct UNetCost: Hashable, Sendable {
     public internal(set) var layerMultiplyAdds = 0
     /// Floats that the forward pass keeps for the backward pass of one image: an estimate, channels rounded up to 16.
     public internal(set) var activationFloats = 0
+    /// The same, when blocks are computed again: what lies between them, and the largest block.
+    public var recomputedActivationFloats: Int { activationFloats - floatsWithinBlocks + largestBlockFloats }
+    /// Of the kept floats, those that only their own block reads.
+    var floatsWithinBlocks = 0
+    /// The most of these in one block.
+    package private(set) var largestBlockFloats = 0
 
     /// Channels as they lie in memory.
     static func padded(_ channels: Int) -> Int { channels < 16 ? channels : (channels + 15) / 16 * 16 }
@@ -16,6 +22,14 @@ public struct UNetCost: Hashable, Sendable {
     /// Counts images that stay in memory until the backward pass.
     mutating func keep(channels: Int, pixels: Int, copies: Int = 1) {
         activationFloats += UNetCost.padded(channels) * pixels * copies
+    }
+
+    /// Counts a block that can be computed again: what `count` keeps is kept within it.
+    mutating func block(_ count: (inout UNetCost) -> Void) {
+        let before = activationFloats
+        count(&self)
+        floatsWithinBlocks += activationFloats - before
+        largestBlockFloats = max(largestBlockFloats, activationFloats - before)
     }
 
     mutating func convolution(from inChannels: Int, to outChannels: Int, kernel: Int, pixels: Int) {
@@ -69,10 +83,11 @@ extension UNetConfiguration {
             addWayUp(level: level, to: &cost)
         }
         let bottom = channels.count - 1
-        addResNets(from: [channels[bottom], channels[bottom]], level: bottom, to: &cost)
-        cost.attention(
-            channels: channels[bottom], heads: heads(channels: channels[bottom]), pixels: pixels(level: bottom))
-        cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
+        cost.block { cost in
+            for _ in 0..<2 { addResNet(from: channels[bottom], level: bottom, to: &cost) }
+            addAttention(level: bottom, to: &cost)
+            cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
+        }
         cost.norm(channels: channels[0])
         cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
         return cost
@@ -84,8 +99,7 @@ extension UNetConfiguration {
     private func pixels(level: Int) -> Int { levelSizes[level].height * levelSizes[level].width }
 
     private func addWayDown(level: Int, to cost: inout UNetCost) {
-        addResNets(from: downInputs(level: level), level: level, to: &cost)
-        addAttentions(layersPerBlock, level: level, to: &cost)
+        addLayers(from: downInputs(level: level), level: level, to: &cost)
         // Every result goes on to a norm, and up as a skip connection.
         cost.keep(channels: channels[level], pixels: pixels(level: level), copies: layersPerBlock)
         if level < channels.count - 1 {
@@ -97,10 +111,9 @@ extension UNetConfiguration {
 
     private func addWayUp(level: Int, to cost: inout UNetCost) {
         let inputs = upInputs(level: level).map { $0.below + $0.skip }
-        addResNets(from: inputs, level: level, to: &cost)
+        addLayers(from: inputs, level: level, to: &cost)
         // Of what is concatenated, the skip connection has been counted on the way down.
         for input in upInputs(level: level) { cost.keep(channels: input.below, pixels: pixels(level: level)) }
-        addAttentions(layersPerBlock + 1, level: level, to: &cost)
         // The last result is up-sampled or normalised.
         cost.keep(channels: channels[level], pixels: pixels(level: level))
         if level > 0 {
@@ -109,18 +122,21 @@ extension UNetConfiguration {
         }
     }
 
-    private func addResNets(from inputs: [Int], level: Int, to cost: inout UNetCost) {
+    private func addLayers(from inputs: [Int], level: Int, to cost: inout UNetCost) {
         for inChannels in inputs {
-            cost.resNet(
-                from: inChannels, to: channels[level], embedding: embeddingWidth, pixels: pixels(level: level))
+            cost.block { cost in
+                addResNet(from: inChannels, level: level, to: &cost)
+                if attention[level] { addAttention(level: level, to: &cost) }
+            }
         }
     }
 
-    private func addAttentions(_ count: Int, level: Int, to cost: inout UNetCost) {
-        guard attention[level] else { return }
-        for _ in 0..<count {
-            cost.attention(
-                channels: channels[level], heads: heads(channels: channels[level]), pixels: pixels(level: level))
-        }
+    private func addResNet(from inChannels: Int, level: Int, to cost: inout UNetCost) {
+        cost.resNet(from: inChannels, to: channels[level], embedding: embeddingWidth, pixels: pixels(level: level))
+    }
+
+    private func addAttention(level: Int, to cost: inout UNetCost) {
+        let channels = channels[level]
+        cost.attention(channels: channels, heads: heads(channels: channels), pixels: pixels(level: level))
     }
 }

@@ -45,9 +45,8 @@ struct UpBlock: Module {
     ) -> Tensor {
         var x = x
         for (index, resnet) in resnets.enumerated() {
-            x = resnet(
-                tape.concatenateChannels(x, skips.removeLast()), time: time, on: tape, dropout: dropout)
-            if !attentions.isEmpty { x = attentions[index](x, on: tape) }
+            let layer = AttendedResNet(resnet, attentions.isEmpty ? nil : attentions[index])
+            x = layer(tape.concatenateChannels(x, skips.removeLast()), time: time, on: tape, dropout: dropout)
         }
         if let upsampler, let next = skips.last {
             x = upsampler(tape.upsampleNearest(x, height: next.shape[2], width: next.shape[3]), on: tape)
