@@ -45,8 +45,8 @@ package struct SilenceWatch {
 
     /// Who has stopped working and since when; nil unless some rank has been silent for longer than some seconds.
     ///
-    /// Ranks that wait for others are silent through no fault of their own, so those that do not wait are named; if all
-    /// wait, all are.
+    /// Ranks that wait for others are silent through no fault of their own, for as long as somebody works, as when one group
+    /// has finished before the other; so those that do not wait are named. If all ranks are silent and wait, all are.
     ///
     /// - Parameters:
     ///   - limit: Seconds.
@@ -63,7 +63,8 @@ package struct SilenceWatch {
         guard !silent.isEmpty else { return nil }
         let stuck = silent.filter { $0.isWaiting != true }
         guard !stuck.isEmpty else {
-            return "all silent ranks wait for each other, as when the network fails: "
+            guard silent.count == ranks else { return nil }
+            return "all ranks wait for each other, as when the network fails: "
                 + silent.map(describe).joined(separator: "; ")
         }
         let others = silent.count - stuck.count

@@ -25,8 +25,8 @@ public final class RunLock: Sendable {
         self.job = job
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemCallError(path, "open").failure }
-        let start = Date().timeIntervalSince1970
-        let deadline = start + patience
+        let clock = ContinuousClock()
+        let start = clock.now
         var isFirst = true
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
             let number = errno
@@ -36,13 +36,13 @@ public final class RunLock: Sendable {
                 close(descriptor)
                 throw failure
             }
-            let now = Date().timeIntervalSince1970
+            let waited = clock.now - start
             // Commands that only look, as `diptych status --watch`, hold it for a moment.
-            if now < start + 0.5 {
+            if waited < .milliseconds(500) {
                 usleep(20_000)
                 continue
             }
-            guard Self.isPassing(holder), now < deadline else {
+            guard Self.isPassing(holder), waited < .seconds(patience) else {
                 close(descriptor)
                 throw DiptychFailure(
                     .inputOutput,

@@ -6,7 +6,7 @@ import Jobs
 
 /// The memory that ranks can have where they run.
 package struct MemoryLimits: Codable, Hashable, Sendable {
-    /// What all ranks of this host share, in bytes: the machine's memory and swap, or the control group's limit.
+    /// What all ranks of this host share, in bytes: the machine's memory, or its control group's limit, and swap.
     package var host: Int
     /// What this process may map, in bytes (`ulimit -v`); nil without such a limit.
     package var process: Int?
@@ -22,17 +22,21 @@ package struct MemoryLimits: Codable, Hashable, Sendable {
     /// - Parameter root: The folder that holds `proc` and `sys`; a test's own, or `/`.
     package static func current(root: String = "/") -> MemoryLimits {
         let machine = text("\(root)/proc/meminfo").split(separator: "\n")
-            .filter { $0.hasPrefix("MemTotal:") || $0.hasPrefix("SwapTotal:") }
-            .compactMap { $0.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } }
+        func bytes(_ name: String) -> Int? {
+            let line = machine.first { $0.hasPrefix(name) }
+            return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }.map { 1024 * $0 }
+        }
         let groups = text("\(root)/proc/self/cgroup").split(separator: "\n").flatMap { line in
             limits(ofGroup: line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false), root: root)
         }
         var resource = rlimit()
         let isLimited =
             getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &resource) == 0 && resource.rlim_cur < 1 << 62
-        let total = machine.isEmpty ? Int.max : 1024 * machine.reduce(0, +)
+        let memory = groups.reduce(bytes("MemTotal:") ?? .max, min)
         return MemoryLimits(
-            host: groups.reduce(total, min), process: isLimited ? Int(resource.rlim_cur) : nil)
+            host: memory.addingReportingOverflow(bytes("SwapTotal:") ?? 0).overflow
+                ? .max : memory + (bytes("SwapTotal:") ?? 0),
+            process: isLimited ? Int(resource.rlim_cur) : nil)
     }
 
     /// The limits of a control group and of those above it, by one line `number:controllers:path` of /proc/self/cgroup.
@@ -65,43 +69,58 @@ extension Session {
     /// Throws when the ranks of a host cannot have the memory that a step takes, which the kernel would end them for in
     /// the middle of the run. Collective.
     ///
-    /// What is demanded is a lower bound: the kernels' scratch memory and the images come on top.
-    ///
     /// - Parameter limits: What this rank can have.
     /// - Throws: `DiptychFailure` with code 74 that names the phase and the host.
     package func requireMemory(_ limits: MemoryLimits = .current()) throws {
         let demands: [Demand] = try world.allGather(Demand(host: world.host, limits: limits))
-        let (placement, configuration) = (try placement(), network)
+        let placement = try placement()
         try world.onRoot {
-            let cost = MemoryPlan.NetworkCost(
-                parameters: configuration.cost.parameters,
-                activationFloatsPerImage: job.numerics.recomputeBlocks
-                    ? configuration.cost.recomputedActivationFloats : configuration.cost.activationFloats,
-                multiplyAddsPerImage: configuration.cost.multiplyAdds)
-            let phases = MemoryPlan(job: job, placement: placement, cost: cost).phases
-            guard let phase = phases.max(by: { $0.rank.total < $1.rank.total }) else { return }
+            guard let (phase, bytes) = leastBytes(placement) else { return }
             for (host, demands) in Dictionary(grouping: demands, by: \.host).sorted(by: { $0.key < $1.key }) {
-                try Self.require(phase, of: demands.map(\.limits), host: host)
+                try Self.require(bytes, in: phase, of: demands.map(\.limits), host: host)
             }
         }
     }
 
-    private static func require(_ phase: MemoryPlan.Phase, of limits: [MemoryLimits], host: String) throws {
+    /// The phase that is still to be trained and takes most, and what every rank needs there at least: weights, one sum of
+    /// gradients, teachers, activations, an even share of the optimizer's state. Copies of weights, scratch memory, images and
+    /// the program come on top.
+    private func leastBytes(_ placement: Placement) -> (phase: Phase, bytes: Int)? {
+        let cost = network.cost
+        let plan = MemoryPlan(
+            job: job, placement: placement,
+            cost: MemoryPlan.NetworkCost(
+                parameters: cost.parameters,
+                activationFloatsPerImage: job.numerics.recomputeBlocks
+                    ? cost.recomputedActivationFloats : cost.activationFloats,
+                multiplyAddsPerImage: cost.multiplyAdds))
+        let unfinished = Set(
+            job.models.filter { directory.checkpointSteps(of: $0.name).last ?? 0 < job.options(of: $0).steps }.map(
+                \.phase))
+        let vector = 4 * plan.paddedParameters
+        return plan.phases.filter { unfinished.contains($0.phase) }.map { phase in
+            let rank = phase.rank
+            // The estimate of activations is good to a tenth; teachers are counted with a copy.
+            return (phase.phase, 2 * vector + 3 * vector / world.size + rank.teachers / 2 + rank.activations * 9 / 10)
+        }.max { $0.1 < $1.1 }
+    }
+
+    private static func require(_ bytes: Int, in phase: Phase, of limits: [MemoryLimits], host: String) throws {
         let remedy =
-            "take a smaller images_per_lane, fewer ranks on each host, or hosts with more memory; `diptych plan` shows what a "
-            + "rank needs"
-        if let process = limits.compactMap(\.process).min(), process < phase.rank.total {
+            "take a smaller images_per_lane, numerics.recompute_blocks, fewer ranks on each host, or hosts with more memory; "
+            + "`diptych plan` shows what a rank needs"
+        if let process = limits.compactMap(\.process).min(), process < bytes {
             throw DiptychFailure(
                 .inputOutput,
-                "a rank needs more than \(megabytes(phase.rank.total)) in phase \(phase.phase.rawValue), and may take only "
+                "a rank needs more than \(megabytes(bytes)) in phase \(phase.rawValue), and may take only "
                     + "\(megabytes(process)) on \(printable(host)) (ulimit -v): raise that limit, or \(remedy)")
         }
-        let (needed, room) = (limits.count * phase.rank.total, limits.map(\.host).min() ?? .max)
-        guard room < needed else { return }
+        let (needed, room) = (limits.count * bytes, limits.map(\.host).min() ?? .max)
+        // Hosts that do not know their names cannot be told apart.
+        guard room < needed, !host.hasPrefix("localhost") else { return }
         throw DiptychFailure(
             .inputOutput,
             "\(limits.count) rank\(limits.count == 1 ? "" : "s") on \(printable(host)) need more than "
-                + "\(megabytes(needed)) in phase \(phase.phase.rawValue), and can have \(megabytes(room)) there: \(remedy)"
-        )
+                + "\(megabytes(needed)) in phase \(phase.rawValue), and can have \(megabytes(room)) there: \(remedy)")
     }
 }

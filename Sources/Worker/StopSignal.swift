@@ -38,6 +38,7 @@ package enum StopSignal {
         var now = timespec()
         var set = signals(SIGTERM)
         while sigtimedwait(&set, nil, &now) > 0 {}
+        requested.store(false, ordering: .relaxed)
         signal(SIGTERM, SIG_DFL)
         pthread_sigmask(SIG_UNBLOCK, &set, nil)
     }

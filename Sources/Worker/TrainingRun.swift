@@ -16,12 +16,13 @@ package struct TrainingRun {
 
     /// The phases, in order, each from where its checkpoints stand. Collective.
     ///
+    /// - Parameter limits: The memory that this rank can have.
     /// - Throws: On every rank; one of them has the reason, the others `peerFailed`.
-    package func walk() throws -> Outcome {
+    package func walk(limits: MemoryLimits = .current()) throws -> Outcome {
         // What cannot go well is refused before anything is written.
         _ = try session.placement()
         try session.requireSpace()
-        try session.requireMemory()
+        try session.requireMemory(limits)
         var outcome = Outcome(exit: .stopped)
         let clock = Stopwatch()
         session.beat(phase: .split)

@@ -96,9 +96,8 @@ extension Cluster {
             defer { try? LocalCluster.connect(node: 2, true) }
             let cutOff = try LocalCluster.ranks(of: run.path)
             try LocalCluster.wait(until: "SLURM takes the job back:\n\(run.log)") { try run.field("Restarts") == "1" }
-            try run.expectSameResult(restarts: 1...1)
+            try run.expectSameResult(restarts: 1...1, seconds: 600)
             #expect(run.events("launched").last?["ranks"] as? Int == 2)
-            #expect(run.log.contains("restart 1 of SLURM job"), "\(run.log)")
             try LocalCluster.connect(node: 2, true)
             try LocalCluster.wait(until: "the ranks that were cut off are gone") {
                 try LocalCluster.ranks(of: run.path).allSatisfy { !cutOff.contains($0) }

@@ -37,6 +37,30 @@ import Testing
         #expect(watch.verdict(limit: 60, ranks: 2)?.contains("rank 1 never gave a sign of life") == true)
     }
 
+    /// Fails when a group that has finished is taken for stuck, or is blamed a moment before the rank that it waits for.
+    @Test func aRankThatWaitsIsNotToBlameWhileAnotherWorks() {
+        var waiting = Heartbeat(rank: 0, phase: .teach, model: "m", step: 9, totalSteps: 9, imagesPerSecond: 1)
+        waiting.isWaiting = true
+        var working = Heartbeat(rank: 1, phase: .teach, model: "n", step: 0, totalSteps: 9, imagesPerSecond: 1)
+        var watch = SilenceWatch()
+        let start = ContinuousClock.now
+        for step in 0..<8 {
+            working.step = step
+            watch.update([waiting, working], now: start + .seconds(20 * step))
+        }
+        #expect(watch.verdict(limit: 60, ranks: 2) == nil)
+        for time in stride(from: 160, through: 220, by: 20) {
+            watch.update([waiting, working], now: start + .seconds(time))
+        }
+        let verdict = watch.verdict(limit: 60, ranks: 2) ?? ""
+        #expect(verdict.contains("rank 1 ") && verdict.contains("1 other rank waits for it"), "\(verdict)")
+        working.isWaiting = true
+        for time in stride(from: 240, through: 320, by: 20) {
+            watch.update([waiting, working], now: start + .seconds(time))
+        }
+        #expect(watch.verdict(limit: 60, ranks: 2)?.contains("all ranks wait for each other") == true)
+    }
+
     /// Fails when heartbeats are judged by the times that the nodes wrote into them.
     @Test func wrongClocksOfNodesDoNoHarm() throws {
         let cluster = try FakeCluster(.wrongClock)

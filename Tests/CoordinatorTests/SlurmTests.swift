@@ -69,13 +69,13 @@ import Testing
     private let partitions = SlurmPartition.parse([
         "debug*|up|1:00:00|2|8|1000|1:8:1", "debug*|up|1:00:00|1|32+|2000+|2+:8+:2+",
         "long|up|infinite|10|64|256000|2:32:1",
-        "old|down|infinite|3|4|1000|1:4:1",
+        "old|down|infinite|3|4|1000|1:4:2",
     ])
 
     @Test func partitionsAreRead() throws {
         #expect(partitions.map(\.name) == ["debug", "long", "old"])
         #expect(partitions[0].nodes == 3 && partitions[0].cores == 16 && partitions[0].limitMinutes == 60)
-        #expect(partitions[1].limitMinutes == nil)
+        #expect(partitions[1].limitMinutes == nil && partitions[2].cores == 4)
         #expect(try SlurmPartition.choose(nil, from: partitions).name == "debug")
         #expect(try SlurmPartition.choose("debug,long", from: partitions).name == "long")
         do {

@@ -88,7 +88,7 @@ import Testing
     @Test func ranksPathsAndRetentionAreFree() throws {
         let free: Set<String> = [
             "name", "data.images", "data.labels", "data.shape", "checkpoint.every_steps", "checkpoint.every_minutes",
-            "checkpoint.keep", "checkpoint.compression_level",
+            "checkpoint.keep", "checkpoint.compression_level", "numerics.recompute_blocks",
         ]
         let found = JobSchema.keys.filter { $0.effect == .free }.map(\.path)
         #expect(Set(found.filter { !$0.hasPrefix("cluster.") }) == free)

@@ -4,7 +4,7 @@
 
 local_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # Two clones have two clusters: every name on the machine is made from the clone's place.
-mark=$(printf '%s' "${DIPTYCH_CLUSTER:-$local_folder}" | sha256sum | cut -c 1-6)
+mark=$(printf '%s' "$(realpath -m -- "${DIPTYCH_CLUSTER:-$local_folder}")" | sha256sum | cut -c 1-6)
 # Unix sockets lie in it, whose paths must be short. Always a folder of its own: down removes it.
 state=$(realpath -m -- "${DIPTYCH_CLUSTER:-/run}")/diptych-cluster-$mark
 bridge=dip$mark

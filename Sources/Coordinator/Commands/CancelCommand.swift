@@ -51,6 +51,7 @@ private struct Cancellation {
     var failures: [String] = []
     private var pending: [(directory: RunDirectory, submission: Submission)] = []
     private var running: [(directory: RunDirectory, submission: Submission)] = []
+    private var ending: [(directory: RunDirectory, submission: Submission)] = []
 
     init(tools: SlurmTools, isImmediate: Bool) {
         self.tools = tools
@@ -69,8 +70,11 @@ private struct Cancellation {
         case .known(let state) where !state.isLive:
             ended.append((directory, "has ended already (\(state.state.lowercased()))"))
         case .known(let state):
-            let isAtWork = ["RUNNING", "COMPLETING", "SUSPENDED"].contains(state.state)
-            if isAtWork { running.append((directory, submission)) } else { pending.append((directory, submission)) }
+            switch state.state {
+            case "RUNNING", "SUSPENDED": running.append((directory, submission))
+            case "COMPLETING": ending.append((directory, submission))
+            default: pending.append((directory, submission))
+            }
         case .forgotten: ended.append((directory, "has ended already"))
         case .unavailable(let reason):
             failures.append("\(printable(directory.path)): SLURM cannot be asked: \(reason)")
@@ -79,8 +83,9 @@ private struct Cancellation {
 
     /// Takes out of the queue what waits there, and asks what runs to save and stop.
     mutating func ask() {
-        for (directory, submission) in pending where isDone("scancel", [submission.job], submission.job) {
-            ended.append((directory, "taken out of the queue"))
+        for (directory, submission) in pending {
+            let isTaken = isDone("scancel", [submission.job], submission.job)
+            if isTaken { ended.append((directory, "taken out of the queue")) }
         }
         for (directory, submission) in running {
             let job = submission.job
@@ -92,15 +97,16 @@ private struct Cancellation {
             guard isDone("scontrol", ["update", "JobId=\(job)", "Requeue=0"], job) else { continue }
             if let complaint = tools.signal(job, "USR1") {
                 failures.append("job \(job) could not be asked to stop: \(complaint)")
+            } else {
+                ending.append((directory, submission))
             }
         }
-        if isImmediate { running = [] }
     }
 
-    /// Waits for what runs.
+    /// Waits for what was asked to stop.
     mutating func wait(seconds: Double) {
         let deadline = Date().addingTimeInterval(seconds)
-        for (directory, submission) in running {
+        for (directory, submission) in ending {
             var isOver = false
             repeat {
                 switch tools.state(of: submission) {

@@ -45,7 +45,7 @@ struct LogsCommand: ParsableCommand {
             // Asked before the last look, so that nothing is missed.
             let isOver =
                 !follow
-                || !RunLock.isHeld(directory) && question.ask { !Self.isWithSlurm(submission, machine) }
+                || !RunLock.isHeld(directory) && question.ask { !Self.isWithSlurm(submission, directory, machine) }
             for line in tail.lines() where isWanted(line) { Console.write(printable(line) + "\n", to: STDOUT_FILENO) }
             if isOver { return }
             usleep(500_000)
@@ -55,12 +55,15 @@ struct LogsCommand: ParsableCommand {
     private func isWanted(_ line: String) -> Bool { rank.map { line.contains("\"rank\":\($0),") } ?? true }
 
     /// Whether SLURM has the job still; it may be starting again itself, and then does not answer.
-    private static func isWithSlurm(_ submission: Submission?, _ machine: Machine) -> Bool {
+    private static func isWithSlurm(
+        _ submission: Submission?, _ directory: RunDirectory, _ machine: Machine
+    ) -> Bool {
         guard let submission else { return false }
         switch SlurmTools(machine: machine).state(of: submission) {
         case .known(let state): return state.isLive
         case .forgotten: return false
-        case .unavailable: return machine.find("scontrol") != nil
+        case .unavailable:
+            return machine.find("scontrol") != nil && Outcome.read(from: directory)?.exit != .done
         }
     }
 }

@@ -20,9 +20,8 @@ enum RunReport {
 
     /// Says that ranks must share cores, which is slow.
     static func crowd(_ machine: Machine, ranks: Int, _ console: Console) {
-        guard machine.isCrowded(ranks: ranks) else { return }
-        let cores =
-            machine.isSingleNode ? machine.cores : machine.allocation?.coresPerNode.reduce(0, +) ?? machine.cores
+        let cores = machine.isSingleNode ? machine.cores : machine.allocation?.coresPerNode.reduce(0, +) ?? ranks
+        guard machine.isCrowded(ranks: ranks), ranks > cores else { return }
         console.say(
             "note: \(ranks) ranks share \(cores) core\(cores == 1 ? "" : "s"), which is slower than one rank on each; waiting "
                 + "ranks give theirs away")

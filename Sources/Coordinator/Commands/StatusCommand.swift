@@ -25,8 +25,10 @@ struct StatusCommand: ParsableCommand {
         let machine = Machine.current()
         let directories = try RunFolders.find(path)
         let isSingle = directories.map(\.path) == [RunDirectory(path).path]
+        var unreadable: [String: String] = [:]
         func look() throws -> [RunStatus] {
-            try directories.compactMap { directory in
+            unreadable = [:]
+            return try directories.compactMap { directory in
                 do {
                     return RunStatus(
                         directory: directory, job: try directory.readJob(), machine: machine,
@@ -38,7 +40,6 @@ struct StatusCommand: ParsableCommand {
                 }
             }
         }
-        var unreadable: [String: String] = [:]
         var statuses = try look()
         if json {
             let value: JSONValue =
@@ -62,7 +63,7 @@ struct StatusCommand: ParsableCommand {
             page.show(text())
             guard statuses.contains(where: \.mayGoOn) else { return }
             // SLURM is asked for each run of its own: at most once in two seconds.
-            sleep(UInt32(2 * max(1, statuses.count { $0.slurm != nil })))
+            sleep(UInt32(2 * max(1, statuses.count { $0.slurm != nil && $0.mayGoOn })))
             statuses = try look()
         }
     }

@@ -57,7 +57,7 @@ package struct SRun: Launcher {
             machine.environment[name] == nil || machine.environment["SLURM_STEP_ID"] != nil
         }
         if isFree("SLURM_DISTRIBUTION") { options.append("--distribution=block:block") }
-        if isFree("SLURM_CPU_BIND") {
+        if isFree("SLURM_CPU_BIND"), isFree("SLURM_HINT") {
             options.append("--cpu-bind=\(machine.isCrowded(ranks: ranks) ? "none" : "cores")")
         }
         let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)

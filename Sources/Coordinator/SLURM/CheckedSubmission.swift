@@ -175,9 +175,11 @@ struct CheckedSubmission {
         }
         for name in ["WAIT", "ERROR"] { machine.environment["SBATCH_\(name)"] = nil }
         // What SLURM told this process, if it is in a job itself, is not true of the new one.
-        for name in machine.environment.keys
-        where name.hasPrefix("SLURM_") && !["SLURM_CONF", "SLURM_CLUSTERS"].contains(name) {
-            machine.environment[name] = nil
+        if machine.environment["SLURM_JOB_ID"] != nil {
+            let kept = ["SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"]
+            for name in machine.environment.keys where name.hasPrefix("SLURM_") && !kept.contains(name) {
+                machine.environment[name] = nil
+            }
         }
         return machine
     }

@@ -78,7 +78,7 @@ struct Requeue {
                     return true
                 }
                 // Somebody ended it: with the time limit it would go on.
-                if state.state != "RUNNING", state.reason != "TimeLimit" {
+                if ["COMPLETING", "CANCELLED", "FAILED", "TIMEOUT"].contains(state.state), state.reason != "TimeLimit" {
                     say("not queued again: SLURM is ending job \(allocation.name) (\(state.state.lowercased()))")
                     return false
                 }
@@ -103,17 +103,15 @@ struct Requeue {
     /// Seconds between two attempts, and how many there are: a slurmctld that is started again is back within minutes.
     private static let attempts = (count: 36, seconds: UInt32(5))
 
-    /// Asks SLURM, again and again while it cannot be reached.
+    /// Asks SLURM, again and again unless it refuses for good: it may be away or busy.
     ///
     /// - Returns: Nil when SLURM agreed, else what it says.
     private func requeue() -> String? {
         for _ in 1..<Self.attempts.count {
-            guard let complaint = tools.requeue(allocation.name) else { return nil }
-            guard complaint.contains("Unable to contact") || complaint.contains("Connection refused") else {
-                return complaint
-            }
+            guard let answer = tools.requeue(allocation.name) else { return nil }
+            if answer.isFinal { return answer.complaint }
             sleep(Self.attempts.seconds)
         }
-        return tools.requeue(allocation.name)
+        return tools.requeue(allocation.name)?.complaint
     }
 }

@@ -32,12 +32,13 @@ package struct SlurmPartition: Hashable {
             func number(_ text: some StringProtocol) -> Int { Int(text.prefix { $0.isNumber }) ?? 0 }
             // Sockets, cores and threads; a site that does not say how its processors are made has cores.
             let parts = fields[6].split(separator: ":").map { number($0) }
-            let threads = parts.count == 3 ? max(1, parts[2]) : 1
+            let cores = parts.count == 3 ? parts[0] * parts[1] : 0
+            let processors = number(fields[4])
             let isDefault = fields[0].hasSuffix("*")
             let partition = SlurmPartition(
                 name: isDefault ? String(fields[0].dropLast()) : fields[0], isDefault: isDefault,
                 isUp: fields[1] == "up", limitMinutes: SlurmTools.seconds(fields[2]).map { $0 / 60 },
-                nodes: number(fields[3]), cores: max(1, number(fields[4]) / threads),
+                nodes: number(fields[3]), cores: cores > 0 ? min(processors, cores) : processors,
                 memory: Double(number(fields[5])) * 1_048_576)
             if let place = found.firstIndex(where: { $0.name == partition.name }) {
                 found[place].nodes += partition.nodes

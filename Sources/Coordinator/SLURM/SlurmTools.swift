@@ -139,10 +139,12 @@ package struct SlurmTools {
 
     /// Queues a running job again.
     ///
-    /// - Returns: Nil when SLURM agreed, else what it says.
-    func requeue(_ job: String) -> String? {
-        let answer = ShortCommand.run("scontrol", ["requeue", job], machine)
-        return answer.isGood ? nil : answer.complaint
+    /// - Returns: Nil when SLURM agreed, else what it says, and whether that is its last word.
+    func requeue(_ job: String) -> (complaint: String, isFinal: Bool)? {
+        let answer = ShortCommand.run("scontrol", ["requeue", job], machine, seconds: 60)
+        guard !answer.isGood else { return nil }
+        let refusals = ["Invalid job id", "denied", "disabled", "not on the search path", "Requested operation"]
+        return (answer.complaint, answer.code != nil && refusals.contains { answer.complaint.contains($0) })
     }
 
     /// Sends the script of a job a signal.

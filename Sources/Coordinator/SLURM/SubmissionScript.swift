@@ -95,7 +95,10 @@ package struct SubmissionScript: Hashable {
         add("ntasks-per-node", "\(layout.ranksPerNode)")
         add("cpus-per-task", "1")
         // Where cores have two threads, SLURM would put two ranks on one core.
-        add("ntasks-per-core", "1")
+        let threads = ["--hint", "--threads-per-core", "--ntasks-per-core", "--extra-node-info"]
+        if !options.directives.contains(where: { directive in threads.contains { directive.hasPrefix($0) } }) {
+            add("ntasks-per-core", "1")
+        }
         // SLURM's M is 2^20 bytes.
         add("mem", options.memoryGigabytesPerNode.map { "\(Int(($0 * 1e9 / 1_048_576).rounded(.up)))M" })
         add("time", options.timeMinutes.map { "\($0)" })

@@ -83,7 +83,8 @@ package struct RunStatus {
 
     /// Whether there may be more to see later. While slurmctld is started again, nobody knows of a job in its queue.
     var mayGoOn: Bool {
-        state == .running || state == .queued || state == .idle && slurm?.isSilent == true
+        // A job that was queued again has left an outcome, too.
+        state == .running || state == .queued || slurm?.isSilent == true && outcome?.exit != .done
     }
 
     /// Ranks that have given no sign of life for long, while the run is in work.

@@ -116,10 +116,12 @@ enum LocalCluster {
     }
 
     /// Waits for a condition.
-    static func wait(until what: String, seconds: Double = 120, _ condition: () throws -> Bool) throws {
+    static func wait(until what: @autoclosure () -> String, seconds: Double = 120, _ condition: () throws -> Bool)
+        throws
+    {
         let deadline = Date().addingTimeInterval(seconds)
         while try !condition() {
-            try #require(Date() < deadline, "not within \(seconds) s: \(what)")
+            try #require(Date() < deadline, "not within \(seconds) s: \(what())")
             usleep(50_000)
         }
     }
