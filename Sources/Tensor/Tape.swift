@@ -111,9 +111,8 @@ public final class Tape {
         return record(result, parameters: parameters()) { [times] gradient in
             let inner = Tape(recording: true, times: times)
             // The inputs keep their nodes, so that gradients are added up in the order in which they would be otherwise.
-            guard let node = body(saved.map { Tensor($0.tensor, node: $0.node) }, inner).node else {
-                preconditionFailure("a block that depends on no parameter")
-            }
+            let again = body(saved.map { Tensor($0.tensor, node: $0.node) }, inner)
+            guard let node = again.node else { preconditionFailure("a block that depends on no parameter") }
             node.gradient = gradient
             gradient = Tensor([0], shape: [])  // leaves the node its only owner
             inner.unwind { _ in }
