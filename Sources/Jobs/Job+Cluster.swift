@@ -103,7 +103,8 @@ extension JobSchema {
             meaning: "fewer nodes with which the job starts, too, as after the loss of one; null for `nodes`"),
         key(
             "cluster.ranks_per_node", \.cluster.ranksPerNode, .optional(.integer(1...4096)), .free,
-            meaning: "ranks of one node; null for `ranks` dealt over `nodes`"),
+            meaning: "ranks of one node; null for `ranks` dealt over `nodes`, without those as many as there are cores "
+                + "and lanes for"),
         key(
             "cluster.memory_gigabytes_per_node", \.cluster.memoryGigabytesPerNode, .optional(.number(0.001...1e6)),
             .free, meaning: "memory of each node, in units of 10^9 bytes; null for the cluster's default"),
