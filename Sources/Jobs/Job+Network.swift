@@ -22,10 +22,14 @@ extension Job {
 extension MemoryPlan.NetworkCost {
     /// What a network costs in lanes of the job's sizes.
     ///
+    /// - Parameters:
+    ///   - configuration: The network.
+    ///   - job: Gives the lanes' sizes, and whether blocks are computed again.
+    ///   - includesScratch: Whether to ask oneDNN for its kernels' scratch memory, which takes time; else it counts as 0.
     /// - Precondition: The configuration is valid.
-    public init(_ configuration: UNetConfiguration, job: Job) {
+    public init(_ configuration: UNetConfiguration, job: Job, includesScratch: Bool = true) {
         let cost = configuration.cost
-        let sizes = Set([job.teach.imagesPerLane, job.distill.imagesPerLane])
+        let sizes = includesScratch ? Set([job.teach.imagesPerLane, job.distill.imagesPerLane]) : []
         self.init(
             parameters: cost.parameters,
             activationFloatsPerImage: job.numerics.recomputeBlocks

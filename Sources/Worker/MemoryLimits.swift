@@ -86,14 +86,9 @@ extension Session {
     /// gradients, teachers, activations, an even share of the optimizer's state. Copies of weights, scratch memory, images and
     /// the program come on top.
     private func leastBytes(_ placement: Placement) -> (phase: Phase, bytes: Int)? {
-        let cost = network.cost
         let plan = MemoryPlan(
             job: job, placement: placement,
-            cost: MemoryPlan.NetworkCost(
-                parameters: cost.parameters,
-                activationFloatsPerImage: job.numerics.recomputeBlocks
-                    ? cost.recomputedActivationFloats : cost.activationFloats,
-                multiplyAddsPerImage: cost.multiplyAdds))
+            cost: MemoryPlan.NetworkCost(network, job: job, includesScratch: false))
         let unfinished = Set(
             job.models.filter { directory.checkpointSteps(of: $0.name).last ?? 0 < job.options(of: $0).steps }.map(
                 \.phase))
