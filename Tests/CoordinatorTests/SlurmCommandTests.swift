@@ -107,6 +107,37 @@ import Testing
         #expect(submitted.asked("scancel").isEmpty && submitted.asked("scontrol").isEmpty)
     }
 
+    // MARK: Queueing again
+
+    /// A slurmctld that is away or busy for a moment does not cost the run its place in the queue; one that refuses is asked
+    /// once.
+    @Test(arguments: [("Socket timed out on send/recv operation", 2, true), ("Access/permission denied", 1, false)])
+    func queueingAgainOutlastsAnOutage(complaint: String, times: Int, isQueued: Bool) throws {
+        let cluster = try FakeCluster(.waits)
+        try cluster.add(
+            "scontrol",
+            """
+            folder="$(dirname "$0")/.."
+            [ "$1" = requeue ] || { echo "JobId=7 JobState=RUNNING Requeue=1 Restarts=0"; exit 0; }
+            echo again >> "$folder/requeue"
+            [ "$(wc -l < "$folder/requeue")" -ge 2 ] && exit 0
+            echo 'slurm error: \(complaint)' >&2
+            exit 1
+            """)
+        let run = try cluster.start(
+            [
+                "run", "job.yaml", "--run", "r", "--ranks", "2", "--launcher", "mpirun", "--requeue-limit", "3",
+                "--json",
+            ],
+            environment: ["SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "1"])
+        try cluster.wait(for: "r/logs/heartbeats/1")
+        run.send(SIGUSR1)
+        let end = try run.result()
+        #expect(end.code == 75, "\(end)")
+        #expect(try json(end.output)["requeued"] as? Bool == isQueued, "\(end)")
+        #expect(try cluster.text("requeue") == String(repeating: "again\n", count: times))
+    }
+
     // MARK: status and logs
 
     @Test func withoutSlurmsProgramsStatusSaysSoInOneSentence() throws {
