@@ -9,13 +9,28 @@ package struct SilenceWatch {
     /// Time in which nobody looked: the machine slept, or the job was suspended, ranks and all.
     private var unwatched = Duration.zero
     private var seen: [Int: (beat: Heartbeat, at: ContinuousClock.Instant)] = [:]
+    private let halt: (Heartbeat) -> String?
 
     /// The longest time between two looks of a watch that is not held up.
     private static let longestPause = Duration.seconds(30)
 
-    package init() {
+    /// Begins to watch.
+    ///
+    /// - Parameter halt: What keeps a rank's process from running, in words, where that can be seen from here.
+    package init(halt: @escaping (Heartbeat) -> String? = SilenceWatch.halt) {
+        self.halt = halt
         start = clock.now
         last = start
+    }
+
+    /// What keeps a rank's process from running, if it is one of this machine.
+    package static func halt(_ beat: Heartbeat) -> String? {
+        guard beat.host == ProcessInfo.processInfo.hostName, beat.process > 1 else { return nil }
+        switch ProcessStatus(of: beat.process)?.state {
+        case "T", "t": return "stopped by a signal or a debugger"
+        case "D": return "waiting for a device or a file system"
+        default: return nil
+        }
     }
 
     /// Takes note of the heartbeats as they are now.
@@ -46,7 +61,8 @@ package struct SilenceWatch {
     /// Who has stopped working and since when; nil unless some rank has been silent for longer than some seconds.
     ///
     /// Ranks that wait for others are silent through no fault of their own, for as long as somebody works, as when one group
-    /// has finished before the other; so those that do not wait are named. If all ranks are silent and wait, all are.
+    /// has finished before the other; so those that do not wait are named, and those that cannot run, whatever they did last.
+    /// If all ranks are silent, wait and could run, all are named.
     ///
     /// - Parameters:
     ///   - limit: Seconds.
@@ -61,7 +77,7 @@ package struct SilenceWatch {
         }
         let silent = silent(for: limit)
         guard !silent.isEmpty else { return nil }
-        let stuck = silent.filter { $0.isWaiting != true }
+        let stuck = silent.filter { $0.isWaiting != true || halt($0) != nil }
         guard !stuck.isEmpty else {
             guard silent.count == ranks else { return nil }
             return "all ranks wait for each other, as when the network fails: "
@@ -77,6 +93,7 @@ package struct SilenceWatch {
         "rank \(beat.rank) (process \(beat.process) on \(printable(beat.host))), last seen "
             + "\(Int(silence(of: beat.rank) ?? 0)) s ago in \(beat.phase.rawValue) at step \(beat.step)"
             + (beat.model.isEmpty ? "" : " of \(printable(beat.model))")
+            + (halt(beat).map { ", \($0)" } ?? "")
     }
 
     private static func seconds(_ duration: Duration) -> Double {

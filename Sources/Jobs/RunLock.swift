@@ -96,9 +96,7 @@ public final class RunLock: Sendable {
             let process = pid_t(words[3])
         else { return false }
         if kill(process, 0) != 0 { return errno == ESRCH }
-        // A process that has ended is still listed until its parent has asked for its code.
-        let status = (try? FileBytes.read("/proc/\(process)/stat", limit: 4096)) ?? Data()
-        return String(decoding: status, as: UTF8.self).contains(") Z ")
+        return ProcessStatus(of: process)?.state == "Z"
     }
 
     private static func holder(_ path: String) -> String {

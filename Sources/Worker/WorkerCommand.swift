@@ -134,6 +134,8 @@ public struct WorkerCommand: ParsableCommand {
         @Option(help: "Network evaluations (200000) or minutes (10m).") var budget = AuditBudget.unlimited
         @Option(help: "Images that the release makes for the nearest-image attack.") var samples = 1024
         @Option(help: "ema or raw.") var weights = WeightKind.ema
+        @Option(help: "The directory of a run that serves as a shadow model; may be repeated.") var shadow: [String] =
+            []
 
         func validate() throws {
             guard samples > 0, images.map({ $0 > 0 }) ?? true else {
@@ -146,7 +148,7 @@ public struct WorkerCommand: ParsableCommand {
                 let session = try Session(world: world, directory: RunDirectory(directory), purpose: .reading)
                 let request = AuditRequest(
                     attacks: attacks.map { $0.split(separator: ",").map(String.init) }, imagesPerSide: images,
-                    budget: budget, weights: weights, samples: samples)
+                    budget: budget, weights: weights, samples: samples, shadows: shadow)
                 let end = try session.audit(request) { line in
                     print(line)
                     fflush(nil)

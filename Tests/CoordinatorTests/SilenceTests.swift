@@ -61,6 +61,39 @@ import Testing
         #expect(watch.verdict(limit: 60, ranks: 2)?.contains("all ranks wait for each other") == true)
     }
 
+    /// Fails when a rank that was stopped while it waited hides behind those that wait for it.
+    @Test func aRankThatCannotRunIsNamedWhateverItDidLast() {
+        let beats = (0..<2).map { rank in
+            Heartbeat(
+                rank: rank, phase: .teach, model: "m", step: 4, totalSteps: 9, imagesPerSecond: 1, isWaiting: true)
+        }
+        var watch = SilenceWatch(halt: { $0.rank == 1 ? "stopped by a signal or a debugger" : nil })
+        let start = ContinuousClock.now
+        for time in stride(from: 0, through: 80, by: 20) { watch.update(beats, now: start + .seconds(time)) }
+        let verdict = watch.verdict(limit: 60, ranks: 2) ?? ""
+        #expect(verdict.contains("rank 1 ") && verdict.contains("at step 4 of m, stopped by a signal or a debugger"))
+        #expect(verdict.hasSuffix("; 1 other rank waits for it"), "\(verdict)")
+    }
+
+    /// Fails when the state of a process of this machine is not seen.
+    @Test func whatKeepsAProcessFromRunningIsSeen() throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sleep")
+        process.arguments = ["60"]
+        try process.run()
+        defer { process.terminate() }
+        var beat = Heartbeat(rank: 0, phase: .teach, model: "m", step: 4, totalSteps: 9, imagesPerSecond: 1)
+        beat.host = ProcessInfo.processInfo.hostName
+        beat.process = process.processIdentifier
+        #expect(SilenceWatch.halt(beat) == nil)
+        kill(process.processIdentifier, SIGSTOP)
+        while ProcessStatus(of: process.processIdentifier)?.state != "T" { usleep(1000) }
+        #expect(SilenceWatch.halt(beat) == "stopped by a signal or a debugger")
+        beat.host = "elsewhere"
+        #expect(SilenceWatch.halt(beat) == nil, "another machine's process of that number is none of ours")
+        kill(process.processIdentifier, SIGCONT)
+    }
+
     /// Fails when heartbeats are judged by the times that the nodes wrote into them.
     @Test func wrongClocksOfNodesDoNoHarm() throws {
         let cluster = try FakeCluster(.wrongClock)

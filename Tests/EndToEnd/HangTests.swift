@@ -20,7 +20,10 @@ extension EndToEnd {
             let host = ProcessInfo.processInfo.hostName
             let message = try #require(end.json["message"] as? String)
             #expect(message.contains("rank 1 (process \(process) on \(host)), last seen "), "\(message)")
-            #expect(message.contains(/in distill at step \d+ of student; 1 other rank waits for it/), "\(message)")
+            #expect(
+                message.contains(
+                    /in distill at step \d+ of student, stopped by a signal or a debugger; 1 other rank waits for it/),
+                "\(message)")
             try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after a rank that hung")
             #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
         }

@@ -1,4 +1,5 @@
 import Communication
+import Diffusion
 import Foundation
 import Jobs
 import Privacy
@@ -11,8 +12,9 @@ import Worker
     private static let request = AuditRequest(
         attacks: ["aggregation", "secmi", "sima", "pia", "gan-leaks"], imagesPerSide: 24, samples: 4)
 
-    private func job(_ workshop: Workshop, _ defence: Defence) -> Job {
+    private func job(_ workshop: Workshop, _ defence: Defence, seed: UInt64 = 7) -> Job {
         workshop.job {
+            $0.seed = seed
             $0.defence = defence
             $0.data.members = 36
             $0.data.heldOut = 28
@@ -48,13 +50,16 @@ import Worker
     /// Every attack, on one and on three ranks, which share out two batches.
     @Test(arguments: [Defence.undefended, .distillMD])
     func theReportIsTheSameOnEveryNumberOfRanks(defence: Defence) throws {
-        let workshop = try Workshop()
+        let workshop = try Workshop(images: 256)
         let directory = try workshop.run("run", job(workshop, defence))
-        try train(directory)
-        let everything = AuditRequest(imagesPerSide: 12, samples: 4)
+        let shadows = try [8, 9, 10].map { try workshop.run("shadow-\($0)", job(workshop, .undefended, seed: $0)) }
+        for run in [directory] + shadows { try train(run) }
+        let everything = AuditRequest(imagesPerSide: 12, samples: 4, shadows: shadows.map(\.path))
         let first = try audit(directory, ranks: 1, everything)
-        try forget(directory)
+        for run in [directory] + shadows { try forget(run) }
         #expect(try audit(directory, ranks: 3, everything) == first)
+        try forget(directory)
+        #expect(try audit(directory, ranks: 1, everything) == first, "what shadows answered is used again")
         let report = try JSONDecoder().decode(AuditReport.self, from: first)
         #expect(report.releases.map(\.name) == ["workshop"])
         let names = Set(report.releases[0].attacks.map(\.name))
@@ -115,6 +120,35 @@ import Worker
         #expect(!report.releases[0].attacks.contains { $0.name == "dime" })
         #expect(report.releases[0].attacks.contains { $0.name == "pia" })
         #expect(report.protocolNotes.contains { $0.contains("dime") })
+    }
+
+    /// Fails when a run that tells nothing about the audited one, or was trained on its images, is taken for a shadow.
+    @Test func whatIsNoShadowIsRefused() throws {
+        let workshop = try Workshop(images: 256)
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        let same = try workshop.run("same", job(workshop, .undefended))
+        let dual = try workshop.run("dual", job(workshop, .dualMD, seed: 8))
+        var other = job(workshop, .undefended, seed: 9)
+        other.model.channels = [16, 32]
+        other.diffusion.betaSchedule = .cosine
+        let unlike = try workshop.run("unlike", other)
+        let untrained = try workshop.run("untrained", job(workshop, .undefended, seed: 10))
+        for run in [directory, same, dual, unlike] { try train(run) }
+        func message(_ shadow: RunDirectory?, _ attacks: [String] = ["gsa1"]) throws -> String {
+            let error = errorThrown {
+                _ = try onRanks(2) { world in
+                    try Session(world: world, directory: directory, purpose: .reading)
+                        .audit(AuditRequest(attacks: attacks, shadows: shadow.map { [$0.path] } ?? []))
+                }
+            }
+            return "\(try #require(error))"
+        }
+        #expect(try message(same).contains("it was trained on 28 of the 28 attacked members. Give shadows other seeds"))
+        #expect(try message(dual).contains("it has several models as its release. Train shadows"))
+        #expect(try message(unlike).contains("it has another network and another forward process."))
+        #expect(try message(untrained).contains("no split.h5 yet"))
+        #expect(try message(nil).contains("the attack gsa1 needs shadow models"))
+        #expect(try message(nil, ["pia", "pia-lira"]).contains("the attack pia-lira needs shadow models"))
     }
 
     @Test func whatThereIsNotIsAnError() throws {

@@ -36,6 +36,12 @@ struct AuditCommand: ParsableCommand {
     @Option(help: "Which weights are attacked: ema or raw.")
     var weights = WeightKind.ema
 
+    @Option(
+        help: ArgumentHelp(
+            "A run of the same job with another seed, which serves as a shadow model; may be repeated.",
+            valueName: "run"), completion: .directory)
+    var shadow: [String] = []
+
     @Option(help: "Where the report goes; RUN/audit by default, or audit for several runs.", completion: .directory)
     var out: String?
 
@@ -70,7 +76,7 @@ struct AuditCommand: ParsableCommand {
         let launcher = try MPIRun(machine: machine)
         // All runs are looked at before the first is audited for minutes.
         let directories = paths.map { RunDirectory($0) }
-        for directory in directories { try check(directory) }
+        for directory in directories + shadow.map({ RunDirectory($0) }) { try check(directory) }
         var reports: [AuditReport] = []
         for directory in directories {
             console.say("auditing \(printable(directory.path))")
@@ -107,6 +113,7 @@ struct AuditCommand: ParsableCommand {
         words += ["--weights", weights.rawValue]
         if let attacks { words += ["--attacks", attacks] }
         if let images { words += ["--images", "\(images)"] }
+        for path in shadow { words += ["--shadow", (absolutePath(path) as NSString).lastPathComponent] }
         return words.joined(separator: " ")
     }
 
@@ -159,6 +166,7 @@ struct AuditCommand: ParsableCommand {
         ]
         if let attacks { arguments += ["--attacks", attacks] }
         if let images { arguments += ["--images", "\(images)"] }
+        for path in shadow { arguments += ["--shadow", RunDirectory(path).path] }
         return arguments
     }
 

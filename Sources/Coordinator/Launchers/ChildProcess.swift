@@ -113,12 +113,8 @@ package final class ChildProcess {
     func sessionMembers() -> [pid_t] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return names.compactMap { pid_t($0) }.filter { candidate in
-            guard let bytes = try? FileBytes.read("/proc/\(candidate)/stat", limit: 4096) else { return false }
-            // pid (name, which may hold anything) state parent group session ...
-            let text = String(decoding: bytes, as: UTF8.self)
-            guard let close = text.lastIndex(of: ")") else { return false }
-            let fields = text[text.index(after: close)...].split(separator: " ")
-            return fields.count > 3 && fields[0] != "Z" && fields[3] == "\(process)"
+            guard let status = ProcessStatus(of: candidate) else { return false }
+            return status.session == process && status.state != "Z"
         }
     }
 

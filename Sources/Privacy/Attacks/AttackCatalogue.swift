@@ -10,8 +10,10 @@ public enum AttackCatalogue {
     ///   - samples: Images that the release has made; without them there is no `gan-leaks`.
     ///   - tensors: Number of parameter tensors of the network, if its weights are known; else there is no `gsa`.
     ///   - neighbours: The attack that knows the split, where there is one.
+    ///   - hasShadows: Whether the attacker has shadow models; without them there is no `lira`.
     package static func attacks(
-        schedule: NoiseSchedule, samples: ImageSet?, tensors: Int?, neighbours: NeighbourLean? = nil
+        schedule: NoiseSchedule, samples: ImageSet?, tensors: Int?, neighbours: NeighbourLean? = nil,
+        hasShadows: Bool = false
     ) -> [any MembershipAttack] {
         let secmi = SecMI(schedule)
         let pia = PIA(schedule)
@@ -24,8 +26,14 @@ public enum AttackCatalogue {
             AverageLoss(schedule), LikelihoodBound(schedule),
         ]
         if let tensors {
+            for reference in hasShadows ? GradientNorms.Reference.allCases : [.calibration] {
+                attacks += [.loss, .gradients].map { GradientNorms($0, from: reference, schedule, tensors: tensors) }
+            }
+        }
+        if hasShadows {
             attacks += [
-                GradientNorms(.loss, schedule, tensors: tensors), GradientNorms(.gradients, schedule, tensors: tensors),
+                LiRA("lira", of: [loss, AverageLoss(schedule)]), LiRA("secmi-lira", of: [secmi, LowPass(secmi)]),
+                LiRA("pia-lira", of: [pia, LowPass(pia)]),
             ]
         }
         if let neighbours { attacks.append(neighbours) }
@@ -38,6 +46,6 @@ public enum AttackCatalogue {
         attacks(
             schedule: NoiseSchedule(.linear),
             samples: ImageSet(count: 0, channels: 1, height: 1, width: 1, pixels: []), tensors: 1,
-            neighbours: NeighbourLean(NoiseSchedule(.linear)))
+            neighbours: NeighbourLean(NoiseSchedule(.linear)), hasShadows: true)
     }
 }

@@ -67,10 +67,13 @@ package struct GradientMeasurement: AttackMeasurement {
     }
 }
 
-/// GSA: Pang et al., PoPETs 2025 (arXiv 2308.06405), section 4, with the calibration half in place of shadow models: a
-/// logistic regression on the logarithms of the gradients' squared norms, fitted to the calibration half. That is an
-/// attacker who knows the membership of some images of the very run, rather than one who trains models of their own.
-/// 10 forward and 10 backward passes.
+/// GSA: Pang et al., PoPETs 2025 (arXiv 2308.06405), section 4: a classifier that learns members from the squared norms of
+/// the gradients, here a logistic regression on their logarithms. 10 forward and 10 backward passes.
+///
+/// The paper's attacker learns from shadow models. Norms differ from model to model, so that each model's features are
+/// standardised: those of a shadow over its own images, those of the release over the calibration half, whose membership is
+/// not used. The variant `-calibrated` learns from the calibration half instead: an attacker who knows the membership of
+/// some images of the very run, rather than one who trains models.
 package struct GradientNorms: MembershipAttack {
     /// Which of the paper's two ways to average over timesteps.
     package enum Average: Int, Sendable {
@@ -80,26 +83,62 @@ package struct GradientNorms: MembershipAttack {
         case gradients
     }
 
-    private let average: Average
-    private let gradients: GradientMeasurement
-    package let access = AttackAccess.weights
-    package var measurement: any AttackMeasurement { gradients }
-    package var name: String { "gsa\(average.rawValue)-calibrated" }
-    package var title: String { "GSA\(average.rawValue), fitted to the calibration half (arXiv 2308.06405)" }
+    /// Whose images the classifier learns from.
+    package enum Reference: Sendable, CaseIterable {
+        /// Those of shadow models.
+        case shadows
+        /// The calibration half.
+        case calibration
+    }
 
-    init(_ average: Average, _ schedule: NoiseSchedule, tensors: Int) {
+    private let average: Average
+    private let reference: Reference
+    private let gradients: GradientMeasurement
+    package var measurement: any AttackMeasurement { gradients }
+    package var access: AttackAccess { reference == .shadows ? .training : .weights }
+    package var shadowImages: ShadowModel.Images? { reference == .shadows ? .own : nil }
+    package var name: String { "gsa\(average.rawValue)" + (reference == .shadows ? "" : "-calibrated") }
+    package var title: String {
+        "GSA\(average.rawValue), fitted to "
+            + (reference == .shadows ? "shadow models" : "the calibration half") + " (arXiv 2308.06405)"
+    }
+
+    init(_ average: Average, from reference: Reference, _ schedule: NoiseSchedule, tensors: Int) {
         self.average = average
+        self.reference = reference
         gradients = GradientMeasurement(schedule, tensors: tensors)
     }
 
     package func scores(_ table: MeasurementTable, _ population: Population) -> [ScoredSetting] {
+        let own = features(table)
+        switch reference {
+        case .calibration:
+            return setting(
+                LogisticRegression.fit(own, labels: population.isMember, rows: population.calibration), own)
+        case .shadows:
+            var (known, labels) = ([[Double]](), [Bool]())
+            for shadow in population.shadows {
+                guard let table = shadow.table(of: gradients, on: .own) else { continue }
+                let features = features(table)
+                known += Standardization(features, rows: Array(features.indices))(features)
+                labels += shadow.isMember
+            }
+            precondition(!known.isEmpty, "no shadow model was asked for its gradients")
+            return setting(
+                LogisticRegression.fit(known, labels: labels, rows: Array(known.indices)),
+                Standardization(own, rows: population.calibration)(own))
+        }
+    }
+
+    private func features(_ table: MeasurementTable) -> [[Double]] {
         let start = average == .loss ? 0 : gradients.tensors
-        let features = (0..<table.count).map { row in
+        return (0..<table.count).map { row in
             table.row(row, start..<start + gradients.tensors).map { log(Double($0) + 1e-30) }
         }
-        let regression = LogisticRegression.fit(
-            features, labels: population.isMember, rows: population.calibration)
-        return [
+    }
+
+    private func setting(_ regression: LogisticRegression, _ features: [[Double]]) -> [ScoredSetting] {
+        [
             ScoredSetting(
                 settings: ["ridge": "\(regression.ridge)"], evaluations: Double(gradients.evaluations),
                 scores: features.map(regression.score))

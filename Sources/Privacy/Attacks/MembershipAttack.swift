@@ -10,6 +10,8 @@ public protocol MembershipAttack: Sendable {
     var access: AttackAccess { get }
     /// What is asked of the model; attacks may share it.
     var measurement: any AttackMeasurement { get }
+    /// Which images shadow models must have been asked about, by the same measurement; nil for an attack that needs none.
+    var shadowImages: ShadowModel.Images? { get }
 
     /// The scores of every setting of the attack's grid.
     ///
@@ -18,6 +20,10 @@ public protocol MembershipAttack: Sendable {
     ///   - population: Which images are members, and which of them calibrate: only those may be learnt from.
     /// - Returns: One list of scores for each setting; greater means member.
     func scores(_ table: MeasurementTable, _ population: Population) -> [ScoredSetting]
+}
+
+extension MembershipAttack {
+    public var shadowImages: ShadowModel.Images? { nil }
 }
 
 /// The scores of one setting of an attack.
@@ -51,10 +57,13 @@ public struct Population: Sendable {
     public let shape: [Int]
     /// The job's seed.
     public let seed: UInt64
+    /// Models of the attacker's own.
+    public let shadows: [ShadowModel]
 
     /// Gathers a population.
     public init(
-        isMember: [Bool], calibration: [Int], test: [Int], images: [Float], shape: [Int], seed: UInt64
+        isMember: [Bool], calibration: [Int], test: [Int], images: [Float], shape: [Int], seed: UInt64,
+        shadows: [ShadowModel] = []
     ) {
         precondition(Set(calibration).isDisjoint(with: test), "an image calibrates and tests at once")
         self.isMember = isMember
@@ -63,6 +72,7 @@ public struct Population: Sendable {
         self.images = images
         self.shape = shape
         self.seed = seed
+        self.shadows = shadows
     }
 
     /// Whether both halves have members and others enough for a curve with an interval.

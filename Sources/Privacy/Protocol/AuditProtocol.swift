@@ -78,14 +78,15 @@ public struct AuditProtocol: Sendable {
     ///   - catalogue: The data set.
     ///   - part: Which members count: those of the parts for which this holds; all by default.
     ///   - seed: The job's seed.
+    ///   - shadows: Models of the attacker's own.
     public func population(
-        of catalogue: Catalogue, seed: UInt64, where part: (Int) -> Bool = { _ in true }
+        of catalogue: Catalogue, seed: UInt64, shadows: [ShadowModel] = [], where part: (Int) -> Bool = { _ in true }
     ) -> Population {
         let rows = items.indices.filter { row in parts[row].map(part) ?? true }
         return Population(
             isMember: isMember, calibration: rows.filter { isCalibration[$0] },
             test: rows.filter { !isCalibration[$0] },
             images: imageBatch(catalogue, indices: items).scalars,
-            shape: [catalogue.channels, catalogue.height, catalogue.width], seed: seed)
+            shape: [catalogue.channels, catalogue.height, catalogue.width], seed: seed, shadows: shadows)
     }
 }

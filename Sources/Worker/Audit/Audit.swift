@@ -16,6 +16,18 @@ package enum AuditEnd: Hashable, Sendable {
     case stopped
 }
 
+/// What an audit asks, and about which images.
+struct AuditSubjects {
+    /// The attacked images.
+    let choice: AuditProtocol
+    /// What the run was trained on.
+    let split: DisjointSplit
+    /// The release; for DualMD as a whole, then each of its models.
+    let views: [AuditedView]
+    /// Models of the attacker's own.
+    let shadows: [AuditShadow]
+}
+
 extension Session {
     /// Attacks what a run releases, on all ranks, and writes `audit/report.json`. Collective.
     ///
@@ -27,64 +39,83 @@ extension Session {
     package func audit(_ request: AuditRequest, say: @escaping (String) -> Void = { _ in }) throws -> AuditEnd {
         let started = Date().timeIntervalSince1970
         let (choice, split) = try chooseImages(request)
-        let views = try auditedViews(weights: request.weights)
+        let subjects = AuditSubjects(
+            choice: choice, split: split, views: try auditedViews(weights: request.weights),
+            shadows: try auditShadows(request, of: choice))
         // Only a student has been taught by models that know other images than it was shown.
         let neighbours =
             job.defence == .distillMD
             ? NeighbourLean(diffusion.schedule, parts: split.parts, catalogue: catalogue) : nil
-        let plan = try AuditPlan(
-            job: job, views: views, request: request, images: choice.items.count, neighbours: neighbours, world: world)
-        let store = ScoreStore(directory)
-        try world.onRoot {
-            try store.create()
-            if let notes = plan.skippedNote { say(notes) }
-        }
+        let plan = try AuditPlan(job: job, subjects: subjects, request: request, neighbours: neighbours, world: world)
+        try world.onRoot { if let note = plan.skippedNote { say(note) } }
         var deadline: Double?
         if case .minutes(let minutes) = request.budget { deadline = started + 60 * minutes }
-        let measurements = AuditMeasurements(
-            session: self, items: choice.items, store: store,
-            progress: AuditProgress(total: plan.evaluations, say: say), deadline: deadline)
-        var results = AuditResults(plan: plan)
+        let progress = AuditProgress(total: plan.evaluations, say: say)
+        var results = AuditResults(plan: plan, shadows: subjects.shadows)
         for task in plan.tasks {
-            let view = views[task.view]
-            guard let measurement = task.measurement else {
-                switch try measurements.samples(count: request.samples, from: view, weights: request.weights) {
-                case .stopped: return .stopped
-                case .outOfTime: results.outOfTime.append(task)
-                case .whole(let images): if let images { results.add(images, of: task) }
-                }
-                continue
-            }
-            switch try measurements.table(of: measurement, from: view) {
-            case .stopped: return .stopped
+            switch try measure(task, request, of: subjects, progress, deadline: deadline, into: &results) {
+            case .whole: break
             case .outOfTime: results.outOfTime.append(task)
-            case .whole(let table): if let table { results.add(table, of: task) }
+            case .stopped: return .stopped
             }
         }
-        try world.onRoot {
-            var report = try AuditReport(
-                session: self, request: request, choice: choice, views: views, results: results)
-            var pairs: [NearestPairs] = []
-            // Samples are those of the whole release, which comes first.
-            if let samples = results.samples(of: 0) {
-                say("comparing \(samples.count) samples with training images and held-out ones")
-                if let quality = AuditQuality(
-                    samples: samples, release: report.releases[0].name, split: split, catalogue: catalogue)
-                {
-                    report.releases[0].quality = quality.figures
-                    report.protocolNotes.append(quality.note)
-                    pairs.append(quality.pairs)
-                }
-            }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            try AtomicFile.write([UInt8](encoder.encode(pairs)), to: directory.auditPairs)
-            try AtomicFile.write([UInt8](encoder.encode(report)), to: directory.auditReport)
-        }
+        try world.onRoot { try writeReport(request, subjects, results, say: say) }
         return .reported
     }
 
-    private func chooseImages(_ request: AuditRequest) throws -> (AuditProtocol, DisjointSplit) {
+    /// Measures what one task asks for. Collective.
+    private func measure(
+        _ task: AuditTask, _ request: AuditRequest, of subjects: AuditSubjects, _ progress: AuditProgress,
+        deadline: Double?, into results: inout AuditResults
+    ) throws -> AuditMeasurements.End<Void> {
+        // What a shadow answers is kept in its own run, for every audit that it serves.
+        let (asked, view): (Session, AuditedView)
+        var (session, items) = (self, subjects.choice.items)
+        switch task.subject {
+        case .release(let index): (asked, view) = (self, subjects.views[index])
+        case .shadow(let index, let images):
+            let shadow = subjects.shadows[index]
+            (asked, view) = (shadow.session, shadow.view)
+            if images == .own { (session, items) = (shadow.session, shadow.choice.items) }
+        }
+        let measurements = AuditMeasurements(
+            session: session, items: items, store: ScoreStore(asked.directory), progress: progress, deadline: deadline,
+            label: task.label)
+        if let measurement = task.measurement {
+            return try measurements.table(of: measurement, from: view).then { table in
+                results.add(table, of: measurement, by: task.subject)
+            }
+        }
+        return try measurements.samples(count: request.samples, from: view, weights: request.weights).then { images in
+            results.add(images, by: task.subject)
+        }
+    }
+
+    /// Scores, and writes the report. Called on one rank.
+    private func writeReport(
+        _ request: AuditRequest, _ subjects: AuditSubjects, _ results: AuditResults, say: (String) -> Void
+    ) throws {
+        var report = try AuditReport(session: self, request: request, subjects: subjects, results: results)
+        var pairs: [NearestPairs] = []
+        // Samples are those of the whole release, which comes first.
+        if let samples = results.samples(of: 0) {
+            say("comparing \(samples.count) samples with training images and held-out ones")
+            if let quality = AuditQuality(
+                samples: samples, release: report.releases[0].name, split: subjects.split, catalogue: catalogue)
+            {
+                report.releases[0].quality = quality.figures
+                report.protocolNotes.append(quality.note)
+                pairs.append(quality.pairs)
+            }
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        try AtomicFile.write([UInt8](encoder.encode(pairs)), to: directory.auditPairs)
+        try AtomicFile.write([UInt8](encoder.encode(report)), to: directory.auditReport)
+    }
+
+    /// The images that an audit of this run attacks. Collective.
+    func chooseImages(_ request: AuditRequest) throws -> (AuditProtocol, DisjointSplit) {
         try world.onRoot {
             guard access(directory.split, F_OK) == 0 else {
                 throw DiptychFailure(

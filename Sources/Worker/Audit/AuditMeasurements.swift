@@ -20,6 +20,7 @@ final class AuditMeasurements {
     private let progress: AuditProgress
     /// Unix time in seconds after which nothing is begun; rank 0's counts.
     private let deadline: Double?
+    private let label: String
 
     /// How a measurement ended.
     enum End<Value> {
@@ -29,22 +30,35 @@ final class AuditMeasurements {
         case outOfTime
         /// Somebody asked to stop.
         case stopped
+
+        /// The same end, its value taken by somebody where there is one.
+        func then(_ take: (Value) -> Void) -> End<Void> {
+            switch self {
+            case .whole(let value): .whole(value.map(take))
+            case .outOfTime: .outOfTime
+            case .stopped: .stopped
+            }
+        }
     }
 
     /// Gathers what measuring needs.
     ///
     /// - Parameters:
-    ///   - session: The run and the ranks.
-    ///   - items: The attacked images.
+    ///   - session: The ranks, and the run whose images and random numbers are used.
+    ///   - items: The images that are asked about.
     ///   - store: Where numbers are kept.
     ///   - progress: Is told of every chunk.
     ///   - deadline: Unix time in seconds after which nothing is begun.
-    init(session: Session, items: [Int], store: ScoreStore, progress: AuditProgress, deadline: Double?) {
+    ///   - label: What is measured, in words.
+    init(
+        session: Session, items: [Int], store: ScoreStore, progress: AuditProgress, deadline: Double?, label: String
+    ) {
         self.session = session
         self.items = items
         self.store = store
         self.progress = progress
         self.deadline = deadline
+        self.label = label
         batches = CandidateBatches(
             items: items, catalogue: session.catalogue, isClassConditional: session.network.classCount != nil,
             randomness: AttackRandomness(seed: session.job.seed))
@@ -54,7 +68,6 @@ final class AuditMeasurements {
     func table(of measurement: some AttackMeasurement, from view: AuditedView) throws -> End<MeasurementTable> {
         let width = measurement.width(imageSize: session.catalogue.images.bytesPerImage)
         let work = Work(
-            label: "\(view.name): \(measurement.name)",
             key: hexadecimalSHA256(
                 "audit 1 | \(view.hash) | \(measurement.key) | \(session.catalogue.hash) | \(session.job.seed) | \(items)"
             ),
@@ -77,7 +90,6 @@ final class AuditMeasurements {
             job.sample.sampler.sampler(eta: job.sample.eta), steps: job.sample.steps)
         let size = job.sample.batch
         let work = Work(
-            label: "\(view.name): samples",
             key: hexadecimalSHA256("samples 1 | \(view.hash) | \(job.sample) | \(job.seed)"),
             batches: (count + size - 1) / size, evaluations: configuration.steps * size,
             bytes: { $0.count * size * images.bytesPerImage },
@@ -99,7 +111,6 @@ final class AuditMeasurements {
 
     /// Something that is computed batch by batch.
     private struct Work {
-        let label: String
         /// A hash of everything that the bytes depend on.
         let key: String
         let batches: Int
@@ -125,7 +136,7 @@ final class AuditMeasurements {
                 if let bytes = store.read(work.key, chunk: chunk, count: work.bytes(range)) {
                     whole += bytes
                     progress.add(
-                        range.count * work.evaluations, of: work.label, done: range.upperBound, of: work.batches)
+                        range.count * work.evaluations, of: label, done: range.upperBound, of: work.batches)
                     return .known
                 }
                 return deadline.map { Date().timeIntervalSince1970 > $0 } == true ? .outOfTime : .missing
@@ -133,7 +144,7 @@ final class AuditMeasurements {
             if verdict == .known { continue }
             if verdict == .outOfTime { return .outOfTime }
             let mine = contiguousRanges(count: range.count, among: world.size)[world.rank]
-            let (own, isStopping) = try world.together("measuring \(work.label)") { () -> ([UInt8], Bool) in
+            let (own, isStopping) = try world.together("measuring \(label)") { () -> ([UInt8], Bool) in
                 var own: [UInt8] = []
                 for batch in mine {
                     if session.isStopRequested() { return (own, true) }
@@ -148,7 +159,7 @@ final class AuditMeasurements {
                 try store.write(bytes, work.key, chunk: chunk)
                 whole += bytes
                 progress.add(
-                    range.count * work.evaluations, of: work.label, done: range.upperBound, of: work.batches,
+                    range.count * work.evaluations, of: label, done: range.upperBound, of: work.batches,
                     isNew: true)
             }
         }

@@ -10,13 +10,13 @@ extension AuditReport {
     ///
     /// - Throws: `DiptychFailure` with code 65 if a score is not a finite number.
     init(
-        session: Session, request: AuditRequest, choice: AuditProtocol, views: [AuditedView], results: AuditResults
+        session: Session, request: AuditRequest, subjects: AuditSubjects, results: AuditResults
     ) throws {
-        let scoring = AuditScoring(session: session, choice: choice, views: views, results: results)
+        let scoring = AuditScoring(session: session, subjects: subjects, results: results)
         do {
             self.init(
-                protocolNotes: AuditReport.notes(session, request, choice, views, results),
-                provenance: AuditReport.provenance(session, request, choice, views),
+                protocolNotes: AuditReport.notes(session, request, subjects, results),
+                provenance: AuditReport.provenance(session, request, subjects),
                 releases: try scoring.releases())
         } catch let error as AttackEvaluation.NotFinite {
             throw DiptychFailure(.badData, "\(error)")
@@ -24,9 +24,9 @@ extension AuditReport {
     }
 
     private static func notes(
-        _ session: Session, _ request: AuditRequest, _ choice: AuditProtocol, _ views: [AuditedView],
-        _ results: AuditResults
+        _ session: Session, _ request: AuditRequest, _ subjects: AuditSubjects, _ results: AuditResults
     ) -> [String] {
+        let (choice, shadows) = (subjects.choice, subjects.shadows)
         let count = choice.imagesPerSide
         let duplicates = choice.duplicates
         var notes = [
@@ -41,32 +41,42 @@ extension AuditReport {
                 + "Pearson's with the uncertainty of the threshold; all intervals 95 %.",
             "Attacks used the \(request.weights.rawValue) weights.",
         ]
-        if views.count > 1 {
+        if subjects.views.count > 1 {
             notes.append(
                 "DualMD releases an alternating sampler: attacks through sampling are what its release allows. All others "
                     + "are adaptive: `-mix` asks the models in turn, `-joined` joins the scores of all models, and each "
                     + "teacher is attacked on the part it was trained on and on the others.")
         }
+        if !shadows.isEmpty {
+            notes.append(
+                "Shadow models, trained by the attacker on other images of the same source: \(shadows.count), with defence "
+                    + Set(shadows.map(\.session.job.defence.rawValue)).sorted().joined(separator: " and ")
+                    + ". A shadow's answer about an image that it was trained on is not used as that of a model that was not."
+            )
+        }
         if let skipped = results.plan.skippedNote { notes.append(skipped.prefix(1).uppercased() + skipped.dropFirst()) }
         if !results.outOfTime.isEmpty {
             notes.append(
                 "Left out, because the time was over: "
-                    + results.outOfTime.map { $0.label(views) }.joined(separator: ", "))
+                    + results.outOfTime.map(\.label).joined(separator: ", "))
         }
         return notes
     }
 
     private static func provenance(
-        _ session: Session, _ request: AuditRequest, _ choice: AuditProtocol, _ views: [AuditedView]
+        _ session: Session, _ request: AuditRequest, _ subjects: AuditSubjects
     ) -> [Entry] {
         var entries = [
             Entry(name: "diptych", value: programVersion, isPublic: true),
             Entry(name: "job hash", value: session.job.hash),
             Entry(name: "data SHA-256", value: session.catalogue.hash.description),
-            Entry(name: "images per side", value: "\(choice.imagesPerSide)", isPublic: true),
+            Entry(name: "images per side", value: "\(subjects.choice.imagesPerSide)", isPublic: true),
             Entry(name: "budget", value: "\(request.budget)", isPublic: true),
         ]
-        entries += views.map { Entry(name: "weights of \($0.name), SHA-256", value: $0.hash, isPublic: true) }
+        entries += subjects.views.map { Entry(name: "weights of \($0.name), SHA-256", value: $0.hash, isPublic: true) }
+        entries += subjects.shadows.map {
+            Entry(name: "weights of shadow \($0.name), SHA-256", value: $0.view.hash, isPublic: true)
+        }
         let profile = NumericsProfile.current()
         entries.append(
             Entry(
@@ -80,11 +90,11 @@ extension AuditReport {
 /// Forms scores and figures from measurements, on rank 0.
 struct AuditScoring {
     let session: Session
-    let choice: AuditProtocol
-    let views: [AuditedView]
+    let subjects: AuditSubjects
     let results: AuditResults
 
     private typealias Scored = AttackEvaluation.Scored
+    private var views: [AuditedView] { subjects.views }
 
     /// Every release with its attacks.
     func releases() throws -> [ReleaseAudit] {
@@ -107,7 +117,7 @@ struct AuditScoring {
     }
 
     private func population(_ part: (Int) -> Bool) -> Population {
-        choice.population(of: session.catalogue, seed: session.job.seed, where: part)
+        subjects.choice.population(of: session.catalogue, seed: session.job.seed, shadows: results.shadows, where: part)
     }
 
     private func release(_ name: String, _ attacks: [Scored], _ population: Population) throws -> ReleaseAudit {
@@ -121,7 +131,7 @@ struct AuditScoring {
     /// The attacks on one view that were measured.
     private func scored(view: Int, _ population: Population) -> [Scored] {
         var scored = results.plan.attacks[view].compactMap { attack -> Scored? in
-            results.table(of: attack.measurement, view: view).map { table in
+            results.table(of: attack, view: view).map { table in
                 Scored(
                     name: attack.name, title: attack.title, access: attack.access,
                     settings: attack.scores(table, population))
@@ -135,7 +145,7 @@ struct AuditScoring {
     private func nearest(_ samples: ImageSet, view: Int, _ population: Population) -> Scored {
         let attack = GANLeaks(samples: samples)
         let batch = CandidateBatch(
-            images: population.images, shape: population.shape, items: choice.items,
+            images: population.images, shape: population.shape, items: subjects.choice.items,
             randomness: AttackRandomness(seed: session.job.seed))
         let table = MeasurementTable(
             count: batch.count, width: 1, values: attack.measurement.measure(batch, of: views[view].model))

@@ -12,11 +12,13 @@ package struct AuditRequest: Sendable {
     package var weights: WeightKind
     /// Images that the release makes for the nearest-image attack.
     package var samples: Int
+    /// Directories of runs that serve as shadow models.
+    package var shadows: [String]
 
     /// Gathers the request.
     package init(
         attacks: [String]? = nil, imagesPerSide: Int? = nil, budget: AuditBudget = .unlimited,
-        weights: WeightKind = .ema, samples: Int = 1024
+        weights: WeightKind = .ema, samples: Int = 1024, shadows: [String] = []
     ) {
         precondition(samples > 0, "\(samples) images cannot be sampled")
         self.attacks = attacks
@@ -24,5 +26,6 @@ package struct AuditRequest: Sendable {
         self.budget = budget
         self.weights = weights
         self.samples = samples
+        self.shadows = shadows
     }
 }

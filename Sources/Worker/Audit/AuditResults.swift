@@ -6,24 +6,35 @@ struct AuditResults {
     let plan: AuditPlan
     /// Tasks that the time did not reach.
     var outOfTime: [AuditTask] = []
+    /// What the shadow models have answered.
+    private(set) var shadows: [ShadowModel]
     private var tables: [String: MeasurementTable] = [:]
     private var samples: [Int: ImageSet] = [:]
 
-    init(plan: AuditPlan) { self.plan = plan }
+    init(plan: AuditPlan, shadows: [AuditShadow]) {
+        self.plan = plan
+        self.shadows = shadows.map { ShadowModel(hasSeen: $0.hasSeen, isMember: $0.choice.isMember) }
+    }
 
-    /// Keeps the numbers of a task.
-    mutating func add(_ table: MeasurementTable, of task: AuditTask) {
-        tables["\(task.view) \(task.measurement?.name ?? "")"] = table
+    /// Keeps the numbers of a measurement.
+    mutating func add(_ table: MeasurementTable, of measurement: any AttackMeasurement, by subject: AuditTask.Subject) {
+        switch subject {
+        case .release(let view): tables["\(view) \(measurement.name)"] = table
+        case .shadow(let index, let images): shadows[index].add(table, of: measurement, on: images)
+        }
     }
 
     /// Keeps the images that a view has made.
-    mutating func add(_ images: ImageSet, of task: AuditTask) {
-        samples[task.view] = images
+    mutating func add(_ images: ImageSet, by subject: AuditTask.Subject) {
+        if case .release(let view) = subject { samples[view] = images }
     }
 
-    /// The numbers of a measurement; nil if it was left out.
-    func table(of measurement: any AttackMeasurement, view: Int) -> MeasurementTable? {
-        tables["\(view) \(measurement.name)"]
+    /// The numbers of an attack's measurement; nil if it was left out, or what shadow models say to it.
+    func table(of attack: any MembershipAttack, view: Int) -> MeasurementTable? {
+        if let images = attack.shadowImages {
+            guard shadows.allSatisfy({ $0.table(of: attack.measurement, on: images) != nil }) else { return nil }
+        }
+        return tables["\(view) \(attack.measurement.name)"]
     }
 
     /// The images that a view has made; nil if none.

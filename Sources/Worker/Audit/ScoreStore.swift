@@ -15,8 +15,7 @@ struct ScoreStore {
         folder = directory.audit + "/scores"
     }
 
-    /// Creates the folder.
-    func create() throws {
+    private func create() throws {
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -39,6 +38,7 @@ struct ScoreStore {
 
     /// Keeps a chunk.
     func write(_ bytes: [UInt8], _ key: String, chunk: Int) throws {
+        try create()
         try AtomicFile.write(bytes + Array(hexadecimalSHA256(bytes).utf8), to: path(key, chunk))
     }
 }

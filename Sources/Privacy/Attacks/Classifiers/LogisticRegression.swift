@@ -1,5 +1,33 @@
 import Foundation
 
+/// Features less their mean, over their deviation; a feature that is the same everywhere is left in its unit.
+struct Standardization {
+    private let means: [Double]
+    private let deviations: [Double]
+
+    /// Takes mean and deviation over some rows.
+    init(_ features: [[Double]], rows: [Int]) {
+        let count = Double(rows.count)
+        let means = features[0].indices.map { column in rows.reduce(0) { $0 + features[$1][column] } / count }
+        self.means = means
+        deviations = means.indices.map { column in
+            let square = rows.reduce(0) { sum, row in
+                let difference = features[row][column] - means[column]
+                return sum + difference * difference
+            }
+            return square > 0 ? (square / count).squareRoot() : 1
+        }
+    }
+
+    /// The features of one row, standardised.
+    func callAsFunction(_ features: [Double]) -> [Double] {
+        features.indices.map { (features[$0] - means[$0]) / deviations[$0] }
+    }
+
+    /// The features of many rows, standardised.
+    func callAsFunction(_ features: [[Double]]) -> [[Double]] { features.map { self($0) } }
+}
+
 /// A logistic regression with a ridge penalty on standardised features.
 ///
 /// Minimises sum_i log(1 + exp(-y_i (w . x_i + b))) + ridge / 2 |w|^2, y_i in {-1, 1}, by Newton's method from zero; the
@@ -7,8 +35,7 @@ import Foundation
 package struct LogisticRegression {
     /// The penalty that was chosen.
     package let ridge: Double
-    private let means: [Double]
-    private let deviations: [Double]
+    private let standard: Standardization
     /// Weights of the features, then the offset.
     private let weights: [Double]
 
@@ -19,20 +46,8 @@ package struct LogisticRegression {
     ///   - labels: Of each row.
     ///   - rows: The rows that may be used.
     package static func fit(_ features: [[Double]], labels: [Bool], rows: [Int]) -> LogisticRegression {
-        let width = features[0].count
-        let count = Double(rows.count)
-        let means = (0..<width).map { column in rows.reduce(0) { $0 + features[$1][column] } / count }
-        let deviations = (0..<width).map { column in
-            let square = rows.reduce(0) { sum, row in
-                let difference = features[row][column] - means[column]
-                return sum + difference * difference
-            }
-            return square > 0 ? (square / count).squareRoot() : 1
-        }
-        func standard(_ row: Int) -> [Double] {
-            (0..<width).map { (features[row][$0] - means[$0]) / deviations[$0] } + [1]
-        }
-        let inputs = rows.map(standard)
+        let standard = Standardization(features, rows: rows)
+        let inputs = rows.map { standard(features[$0]) + [1] }
         let targets = rows.map { labels[$0] }
         let folds = (0..<3).map { fold in inputs.indices.filter { $0 % 3 == fold } }
         let losses = [1.0, 10, 100, 1000].map { ridge in
@@ -47,15 +62,12 @@ package struct LogisticRegression {
             )
         }
         let ridge = losses.min { $0.1 < $1.1 }?.0 ?? 1
-        return LogisticRegression(
-            ridge: ridge, means: means, deviations: deviations, weights: newton(inputs, targets, ridge: ridge))
+        return LogisticRegression(ridge: ridge, standard: standard, weights: newton(inputs, targets, ridge: ridge))
     }
 
     /// w . x + b: greater means member.
     package func score(_ features: [Double]) -> Double {
-        features.indices.reduce(weights[features.count]) {
-            $0 + weights[$1] * (features[$1] - means[$1]) / deviations[$1]
-        }
+        zip(weights, standard(features)).reduce(weights[features.count]) { $0 + $1.0 * $1.1 }
     }
 
     private static func loss(_ weights: [Double], _ input: [Double], _ isPositive: Bool) -> Double {

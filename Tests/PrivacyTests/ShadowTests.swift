@@ -1,0 +1,149 @@
+import Diffusion
+import Foundation
+import Privacy
+import Tensor
+import TestSupport
+import Testing
+
+/// What NumPy and scikit-learn find; Tests/Golden/shadows.py.
+private struct ShadowGolden: Decodable {
+    struct Comparison: Decodable {
+        let column: Int
+        let common, own: [Double]
+    }
+    struct LiRA: Decodable {
+        let seen: [[Bool]]
+        let settings: [Comparison]
+    }
+    struct GSA: Decodable {
+        let ridge: Double
+        let is_member: [[Bool]]
+        let scores: [Double]
+    }
+    let candidates, own, shadows, tensors: Int
+    let lira: LiRA
+    let gsa1, gsa2: GSA
+
+    static func load() throws -> ShadowGolden {
+        try JSONDecoder().decode(
+            ShadowGolden.self, from: Data(contentsOf: goldenFolder.appending(path: "shadows.json")))
+    }
+
+    /// The attack of a name, among those that use shadow models.
+    func attack(_ name: String) throws -> any MembershipAttack {
+        try #require(
+            AttackCatalogue.attacks(
+                schedule: NoiseSchedule(.linear), samples: nil, tensors: tensors, hasShadows: true
+            ).first { $0.name == name })
+    }
+
+    func table(_ name: String, rows: Int, of attack: any MembershipAttack) -> MeasurementTable {
+        let width = attack.measurement.width(imageSize: 36)
+        return MeasurementTable(
+            count: rows, width: width, values: Formula.uniform(name, rows * width).map { Float($0) + 1.5 })
+    }
+
+    func population(_ shadows: [ShadowModel]) -> Population {
+        Population(
+            isMember: (0..<candidates).map { $0 % 2 == 0 }, calibration: Array(0..<candidates / 2),
+            test: Array(candidates / 2..<candidates), images: [], shape: [1, 6, 6], seed: 3, shadows: shadows)
+    }
+}
+
+/// Attackers who train models of their own.
+@Suite struct ShadowTests {
+    /// Fails when a shadow that was trained on an image counts as one that was not, or a deviation is another one.
+    @Test func likelihoodRatiosAreThoseOfTheirDefinition() throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack("lira")
+        let shadows = golden.lira.seen.enumerated().map { index, seen in
+            var shadow = ShadowModel(hasSeen: seen, isMember: [])
+            shadow.add(
+                golden.table("shadow \(index) losses", rows: golden.candidates, of: attack), of: attack.measurement,
+                on: .candidates)
+            return shadow
+        }
+        let table = golden.table("release losses", rows: golden.candidates, of: attack)
+        let settings = attack.scores(table, golden.population(shadows))
+        #expect(settings.count == 2 * 21)
+        for expected in golden.lira.settings {
+            let (common, own) = (settings[2 * expected.column], settings[2 * expected.column + 1])
+            #expect(common.settings["deviation"] == "common" && own.settings["deviation"] == "of the image")
+            #expect(zip(common.scores, expected.common).allSatisfy { abs($0 - $1) < 1e-6 }, "\(expected.column)")
+            #expect(zip(own.scores, expected.own).allSatisfy { abs($0 - $1) < 1e-4 }, "\(expected.column)")
+        }
+    }
+
+    /// Fails when a deviation is made of one or two values.
+    @Test func twoShadowsHaveOneDeviation() throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack("lira")
+        let shadows = (0..<2).map { index in
+            var shadow = ShadowModel(hasSeen: golden.lira.seen[3], isMember: [])
+            shadow.add(
+                golden.table("shadow \(index) losses", rows: golden.candidates, of: attack), of: attack.measurement,
+                on: .candidates)
+            return shadow
+        }
+        let table = golden.table("release losses", rows: golden.candidates, of: attack)
+        let settings = attack.scores(table, golden.population(shadows))
+        #expect(settings.count == 21 && settings.allSatisfy { $0.settings["deviation"] == "common" })
+    }
+
+    /// Fails when features are standardised together, or the release's labels are learnt from.
+    @Test(arguments: ["gsa1", "gsa2"])
+    func gradientsOfShadowsTeachWhatScikitLearnLearns(name: String) throws {
+        let golden = try ShadowGolden.load()
+        let expected = name == "gsa1" ? golden.gsa1 : golden.gsa2
+        let attack = try golden.attack(name)
+        let shadows = expected.is_member.enumerated().map { index, isMember in
+            var shadow = ShadowModel(
+                hasSeen: Array(repeating: false, count: golden.candidates), isMember: isMember)
+            shadow.add(
+                golden.table("shadow \(index) gradients", rows: golden.own, of: attack), of: attack.measurement,
+                on: .own)
+            return shadow
+        }
+        let table = golden.table("release gradients", rows: golden.candidates, of: attack)
+        let settings = attack.scores(table, golden.population(shadows))
+        #expect(settings.count == 1 && settings[0].settings["ridge"] == "\(expected.ridge)")
+        #expect(zip(settings[0].scores, expected.scores).allSatisfy { abs($0 - $1) < 1e-4 })
+    }
+
+    /// Losses that depend on the image far more than on membership: alone they tell nothing, beside shadows everything.
+    @Test func anImageIsComparedWithItselfAndNotWithOthers() throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack("lira")
+        let count = 200
+        let width = attack.measurement.width(imageSize: 36)
+        let difficulty = Formula.uniform("difficulty", count).map { exp(4 * $0) }
+        func losses(_ name: String, ofMember factor: Float) -> MeasurementTable {
+            let noise = Formula.uniform(name, count * width)
+            return MeasurementTable(
+                count: count, width: width,
+                values: noise.indices.map { index in
+                    let row = index / width
+                    return Float(difficulty[row] * exp(0.02 * noise[index])) * (row % 2 == 0 ? factor : 1)
+                })
+        }
+        let shadows = (0..<3).map { index in
+            var shadow = ShadowModel(hasSeen: Array(repeating: false, count: count), isMember: [])
+            shadow.add(losses("difficult \(index)", ofMember: 1), of: attack.measurement, on: .candidates)
+            return shadow
+        }
+        let population = Population(
+            isMember: (0..<count).map { $0 % 2 == 0 }, calibration: Array(0..<count / 2),
+            test: Array(count / 2..<count), images: [], shape: [1, 6, 6], seed: 3, shadows: shadows)
+        let table = losses("difficult release", ofMember: 0.9)
+        func area(_ name: String) throws -> Double {
+            let attack = try golden.attack(name)
+            return try AttackEvaluation.figures(
+                .init(
+                    name: name, title: attack.title, access: attack.access, settings: attack.scores(table, population)),
+                population
+            ).auc
+        }
+        #expect(try area("loss-average") < 0.7)
+        #expect(try area("lira") > 0.99)
+    }
+}
