@@ -16,12 +16,14 @@ import Testing
     /// What the doctor finds, by subject.
     private func findings(
         _ part: FakeCluster.Part = .probe, _ arguments: [String] = [], probe: String = healthy,
-        environment: [String: String] = [:], prepare: (FakeCluster) throws -> Void = { _ in }
+        environment: [String: String] = [:], mounts: String? = nil, prepare: (FakeCluster) throws -> Void = { _ in }
     ) throws -> (code: Int32, findings: [String: Finding]) {
         let cluster = try FakeCluster(part)
         try (probe + "\n").write(toFile: cluster.folder + "/probe", atomically: true, encoding: .utf8)
         try prepare(cluster)
-        let end = try cluster.start(["doctor", "--json"] + arguments, environment: environment).result()
+        let end = try cluster.start(
+            ["doctor", "--json"] + arguments, environment: environment, mounts: mounts
+        ).result()
         let value = try JSONSerialization.jsonObject(with: Data(end.output.utf8))
         let list = try #require((value as? [String: Any])?["findings"] as? [[String: Any]], "\(end.error)")
         var found: [String: Finding] = [:]
@@ -127,6 +129,21 @@ import Testing
         expect(try findings(probe: bound).findings["ranks"], "poor", "on n1 they share cores")
         let apart = probe.replacing(#"["0-3","0-3"]"#, with: #"["2","3"]"#)
         #expect(try findings(probe: apart).findings["ranks"]?.verdict == "good")
+    }
+
+    /// Each in a name space of its own, where other things are mounted.
+    @Test(.enabled(if: FakeCluster.canMount))
+    func memoryThatIsFull() throws {
+        let full = try findings(mounts: "mount -t tmpfs -o size=1m none /dev/shm")
+        expect(full.findings["shared memory"], "bad", "1.0 MB free in /dev/shm")
+        #expect(full.code == 74)
+        let small = "echo 'MemAvailable: 20000 kB' > meminfo && mount --bind meminfo /proc/meminfo"
+        expect(try findings(mounts: small).findings["memory"], "poor", "20.5 MB available")
+        let job = try findings(.probe, ["--job", "job.yaml"], mounts: small) {
+            let text = FakeCluster.job.replacing("data: {", with: "data: {shape: [1, 28, 28], ")
+            try text.write(toFile: $0.folder + "/job.yaml", atomically: true, encoding: .utf8)
+        }
+        expect(job.findings["memory"], "bad", "20.5 MB available, a rank of fake needs about ")
     }
 
     @Test func slurmThatDoesNotAnswer() throws {

@@ -255,11 +255,29 @@ final class FakeCluster {
     /// Starts `diptych` in the folder, with the fake mpirun first on the search path.
     func start(_ arguments: String...) throws -> Running { try start(arguments) }
 
+    /// Whether this process may mount what it likes where nobody else sees it.
+    static let canMount: Bool = {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/unshare")
+        process.arguments = ["--mount", "mount", "-t", "tmpfs", "none", "/dev/shm"]
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return false }
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }()
+
     /// Starts `diptych` with a list of arguments.
-    func start(_ arguments: [String], environment more: [String: String] = [:]) throws -> Running {
+    ///
+    /// - Parameter mounts: Commands of the shell that come first, in a name space of mounts of their own.
+    func start(
+        _ arguments: [String], environment more: [String: String] = [:], mounts: String? = nil
+    ) throws -> Running {
         var environment = ProcessInfo.processInfo.environment.merging(more) { $1 }
         environment["PATH"] = searchPath ?? folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
-        return try Running(program, arguments, folder: folder, environment: environment)
+        guard let mounts else { return try Running(program, arguments, folder: folder, environment: environment) }
+        return try Running(
+            "/usr/bin/unshare", ["--mount", "sh", "-c", mounts + " && exec \"$@\"", "sh", program] + arguments,
+            folder: folder, environment: environment)
     }
 
     /// Waits until a file is there.

@@ -227,7 +227,7 @@ import Testing
 
     @Test func whatTheScriptDecidesCannotBeGivenOtherwise() throws {
         let cluster = try submittable("echo 9", scontrol: "exit 1")
-        for directive in ["--array=0-9", "--wait", "--output=/dev/null", "--signal=TERM@5"] {
+        for directive in ["--array=0-9", "--wait", "--output=/dev/null", "--signal=TERM@5", "--arr=0-9", "--err=x"] {
             let end = try cluster.start("submit", "job.yaml", "--run", "r", "--directive=\(directive)").result()
             #expect(end.code == 64 && end.error.contains("`diptych submit` decides it"), "\(directive): \(end)")
         }
@@ -235,6 +235,27 @@ import Testing
             .result()
         #expect(sweep.code == 64 && sweep.error.contains("one `cluster`"), "\(sweep)")
         #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/r"))
+    }
+
+    /// A site's default for jobs that ask for no memory may be less than a rank takes: SLURM would kill the ranks.
+    @Test(arguments: ["DefMemPerCPU=10", "DefMemPerNode=15"])
+    func aDefaultOfMemoryThatIsTooSmallIsSaidBefore(limit: String) throws {
+        let cluster = try submittable(
+            "echo 9", scontrol: "echo PartitionName=debug State=UP \(limit) MaxMemPerNode=64000")
+        let submit = ["submit", "job.yaml", "--run", "r", "--ranks", "2"]
+        let end = try cluster.start(submit).result()
+        #expect(end.code == 64, "\(end)")
+        #expect(
+            end.error.contains(
+                "partition `debug` gives \(limit.hasPrefix("DefMemPerCPU") ? "21.0" : "15.7") MB to jobs"),
+            "\(end)")
+        let advice = try #require(end.error.firstMatch(of: /add (--memory-gigabytes-per-node) ([0-9.]+)/))
+        for more in [[String(advice.1), String(advice.2)], ["--directive=--mem-per-cpu=900M"]] {
+            let end = try cluster.start(submit + more + ["--dry-run"]).result()
+            #expect(end.code == 0, "\(end)")
+        }
+        try cluster.add("scontrol", "echo PartitionName=debug DefMemPerCPU=UNLIMITED DefMemPerNode=0")
+        #expect(try cluster.start(submit + ["--dry-run"]).result().code == 0)
     }
 
     @Test func theUsersDefaultPartitionCounts() throws {

@@ -34,9 +34,9 @@ struct Doctor {
 
     /// Everything that was found, in a fixed order.
     ///
-    /// - Parameter job: A job whose checkpoints the disk must hold.
+    /// - Parameter job: A job whose checkpoints the disk must hold, and whose rank the memory.
     func findings(job: Job? = nil) -> [Finding] {
-        [mpi(), worker(), libraries(), pmix(), cores(), memory(), sharedMemory(), disk(job), writable()] + slurm()
+        [mpi(), worker(), libraries(), pmix(), cores(), memory(job), sharedMemory(), disk(job), writable()] + slurm()
             + settings()
     }
 
@@ -92,15 +92,24 @@ struct Doctor {
             advice: machine.cores > 1 ? nil : "one rank trains the teachers one after the other, to the same bits")
     }
 
-    private func memory() -> Finding {
+    private func memory(_ job: Job?) -> Finding {
         let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
         let kilobytes = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
         guard let bytes = kilobytes.flatMap({ Int($0) }).map({ $0 * 1024 }) else {
             return Finding(subject: "memory", verdict: .poor, text: "could not be told")
         }
+        let place = "\(PlanText.bytes(bytes)) available"
+        guard let job, let plan = plan(job) else {
+            return Finding(
+                subject: "memory", verdict: bytes > 1 << 30 ? .good : .poor, text: place,
+                advice: bytes > 1 << 30 ? nil : "compare with what `diptych plan` says a rank needs")
+        }
+        let rank = plan.memory.phases.map(\.rank.total).max() ?? 0
         return Finding(
-            subject: "memory", verdict: bytes > 1 << 30 ? .good : .poor, text: "\(PlanText.bytes(bytes)) available",
-            advice: bytes > 1 << 30 ? nil : "compare with what `diptych plan` says a rank needs")
+            subject: "memory", verdict: bytes >= rank ? .good : .bad,
+            text: "\(place), a rank of \(job.name) needs about \(PlanText.bytes(rank))",
+            advice: bytes >= rank
+                ? nil : "use a machine with more, or fewer images_per_lane; numerics.recompute_blocks takes less, too")
     }
 
     private func sharedMemory() -> Finding {
@@ -119,14 +128,18 @@ struct Doctor {
         return folder
     }
 
+    /// What a job needs on one rank; nil when that cannot be said.
+    private func plan(_ job: Job) -> Plan? {
+        guard let placement = try? Placement(job: job, ranks: 1) else { return nil }
+        return try? Plan(
+            job: job, placement: placement, run: "\(runs)/\(job.name)", rate: nil,
+            cluster: ScalingModel.Cluster(network: .network(gigabits: ScalingModel.usualGigabits)))
+    }
+
     private func disk(_ job: Job?) -> Finding {
         let free = Disk.freeBytes(existing) ?? 0
         let place = "\(PlanText.bytes(free)) free for \(printable(runs))"
-        if let job, let placement = try? Placement(job: job, ranks: 1),
-            let plan = try? Plan(
-                job: job, placement: placement, run: "\(runs)/\(job.name)", rate: nil,
-                cluster: ScalingModel.Cluster(network: .network(gigabits: ScalingModel.usualGigabits)))
-        {
+        if let job, let plan = plan(job) {
             let needed = plan.memory.diskBytes
             return Finding(
                 subject: "disk", verdict: free >= needed ? .good : .bad,

@@ -16,7 +16,9 @@ struct DoctorCommand: ParsableCommand {
     @Option(help: "The folder that runs go to.", completion: .directory)
     var runs = "runs"
 
-    @Option(help: "A job file: whether the disk has room for its checkpoints.", completion: .file(extensions: ["yaml"]))
+    @Option(
+        help: "A job file: whether the disk has room for its checkpoints, and the memory for a rank.",
+        completion: .file(extensions: ["yaml"]))
     var job: String?
 
     @Option(help: "Ranks to start; by default one for each task of a SLURM job, else two.")

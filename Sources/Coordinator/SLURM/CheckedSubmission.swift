@@ -33,7 +33,7 @@ struct CheckedSubmission {
                     network: .network(gigabits: ScalingModel.usualGigabits), ranksPerHost: layout.ranksPerNode))
             if index == 0 {
                 plan.lines.forEach(say)
-                try checkMemory(plan, partition)
+                try checkMemory(plan, partition, machine)
             }
             bytes += max(0, plan.memory.diskBytes - Self.size(of: run.directory.checkpoints))
         }
@@ -47,16 +47,31 @@ struct CheckedSubmission {
         try checkModules(machine)
     }
 
-    private func checkMemory(_ plan: Plan, _ partition: SlurmPartition?) throws {
+    private func checkMemory(_ plan: Plan, _ partition: SlurmPartition?, _ machine: Machine) throws {
+        let ranks = script.layout.ranksPerNode
         let rank = plan.memory.phases.map(\.rank.total).max() ?? 0
-        let needed = Double(rank * script.layout.ranksPerNode)
-        let room = script.options.memoryGigabytesPerNode.map { $0 * 1e9 } ?? partition?.memory ?? .infinity
-        guard needed > room, room > 0 else { return }
+        let needed = Double(rank * ranks)
+        let asked = script.options.memoryGigabytesPerNode.map { $0 * 1e9 }
+        let room = asked ?? partition?.memory ?? .infinity
+        guard needed <= room || room <= 0 else {
+            throw DiptychFailure(
+                .usage,
+                "\(ranks) ranks need about \(PlanText.bytes(Int(needed))) on each node, which has "
+                    + "\(PlanText.bytes(Int(room))); use fewer --ranks-per-node on more --nodes"
+                    + (asked == nil ? "" : ", or more --memory-gigabytes-per-node"))
+        }
+        // Somebody who says --mem-per-cpu or --mem in other words knows what is asked for.
+        let isAskedOtherwise =
+            script.options.directives.contains { $0.hasPrefix("--mem") || $0.hasPrefix("--exclusive") }
+            || machine.environment.keys.contains { $0.hasPrefix("SBATCH_MEM_") }
+        guard asked == nil, !isAskedOtherwise, let partition,
+            let share = SlurmTools(machine: machine).defaultMemory(of: partition.name, cores: ranks), share < needed
+        else { return }
         throw DiptychFailure(
             .usage,
-            "\(script.layout.ranksPerNode) ranks need about \(PlanText.bytes(Int(needed))) on each node, which has "
-                + "\(PlanText.bytes(Int(room))); use fewer --ranks-per-node on more --nodes"
-                + (script.options.memoryGigabytesPerNode == nil ? "" : ", or more --memory-gigabytes-per-node"))
+            "\(ranks) ranks need about \(PlanText.bytes(Int(needed))) on each node, and partition `\(partition.name)` gives "
+                + "\(PlanText.bytes(Int(share))) to jobs that do not ask for memory; add "
+                + "--memory-gigabytes-per-node \(String(format: "%.1f", (needed * 1.2 / 1e8).rounded(.up) / 10))")
     }
 
     private func checkDisk(_ bytes: Int) throws {

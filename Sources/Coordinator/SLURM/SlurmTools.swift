@@ -82,6 +82,24 @@ package struct SlurmTools {
         return answer.complaint.contains("Invalid job id") ? .forgotten : .unavailable(answer.complaint)
     }
 
+    /// The bytes on a node that a partition gives to a job that does not ask for memory; nil for no limit, or no answer.
+    ///
+    /// - Parameters:
+    ///   - partition: Its name.
+    ///   - cores: Cores of the node that the job has.
+    func defaultMemory(of partition: String, cores: Int) -> Double? {
+        let answer = ShortCommand.run("scontrol", ["show", "partition", "--oneliner", partition], machine)
+        let fields = answer.isGood ? answer.output.flatMap { $0.split(separator: " ") } : []
+        for (name, count) in [("DefMemPerCPU", cores), ("DefMemPerNode", 1)] {
+            // In units of 2^20 bytes; 0 and UNLIMITED set no limit.
+            guard let field = fields.first(where: { $0.hasPrefix(name + "=") }),
+                let megabytes = Int(field.dropFirst(name.count + 1)), megabytes > 0
+            else { continue }
+            return Double(megabytes * count) * 1_048_576
+        }
+        return nil
+    }
+
     /// Reads one line of `scontrol show job --oneliner`.
     package static func parse(scontrol line: String) -> JobState {
         func field(_ name: String) -> String? {

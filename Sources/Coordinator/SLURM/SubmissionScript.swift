@@ -67,13 +67,13 @@ package struct SubmissionScript: Hashable {
         "requeue", "no-requeue", "wait", "parsable", "test-only", "wrap", "chdir",
     ]
 
-    /// Refuses directives for what the script itself says.
+    /// Refuses directives for what the script itself says, also shortened ones, which sbatch takes too.
     ///
     /// - Throws: `DiptychFailure` with code 64.
     package static func requireForeign(_ directives: [String]) throws {
         for directive in directives {
             let name = directive.dropFirst(2).prefix { $0 != "=" && !$0.isWhitespace }
-            guard own.contains(String(name)) else { continue }
+            guard own.contains(where: { $0.hasPrefix(name) }) else { continue }
             throw DiptychFailure(
                 .usage,
                 "`cluster.directives`: \(printable(directive)) cannot be given, since `diptych submit` decides it; see "

@@ -23,6 +23,7 @@ public protocol MembershipAttack: Sendable {
 }
 
 extension MembershipAttack {
+    /// None.
     public var shadowImages: ShadowModel.Images? { nil }
 }
 
