@@ -60,6 +60,8 @@ public struct Checkpoint: CheckpointContents {
     public let ledger: String
     /// The parameters, in bytewise order of their names, without gaps from 0 on.
     public let entries: [Entry]
+    /// SHA-256 of the manifest that the state had in another run, if it was taken from there; only its own manifest keeps it.
+    public let originManifestHash: String?
     /// The weights.
     public let weights: [Float]
     /// Their exponential moving average.
@@ -77,13 +79,15 @@ public struct Checkpoint: CheckpointContents {
     ///   - step: The number of updates, 0 or more.
     ///   - jobHash: The job's hash.
     ///   - ledger: JSON text; without zero bytes.
+    ///   - originManifestHash: SHA-256 of the manifest that the state had in another run.
     ///   - entries: Ascending in bytewise order of names, without gaps from 0 on.
     ///   - weights: At least as many elements as the entries cover, here and below; what follows is padding and dropped.
     ///   - ema: As the weights.
     ///   - firstMoment: As the weights.
     ///   - secondMoment: As the weights.
     public init(
-        model: String, phase: String, step: Int, jobHash: String, ledger: String = "{}", entries: [Entry],
+        model: String, phase: String, step: Int, jobHash: String, ledger: String = "{}",
+        originManifestHash: String? = nil, entries: [Entry],
         weights: [Float], ema: [Float], firstMoment: [Float], secondMoment: [Float]
     ) {
         precondition(step >= 0, "a checkpoint's step is 0 or more, not \(step)")
@@ -97,6 +101,7 @@ public struct Checkpoint: CheckpointContents {
         self.step = step
         self.jobHash = jobHash
         self.ledger = ledger
+        self.originManifestHash = originManifestHash
         self.entries = entries
         self.weights = trimmed(weights, "weights")
         self.ema = trimmed(ema, "ema")

@@ -12,6 +12,8 @@ public protocol CheckpointContents: Sendable {
     var ledger: String { get }
     /// The parameters, in bytewise order of their names, without gaps from 0 on.
     var entries: [Checkpoint.Entry] { get }
+    /// SHA-256 of the manifest that the state had in another run, if it was taken from there.
+    var originManifestHash: String? { get }
 
     /// Some elements of one of the flat vectors.
     ///
@@ -25,6 +27,9 @@ public protocol CheckpointContents: Sendable {
 }
 
 extension CheckpointContents {
+    /// None: the state was computed in this run.
+    public var originManifestHash: String? { nil }
+
     /// The number of elements of each vector.
     public var count: Int { entries.last.map { $0.offset + $0.count } ?? 0 }
 

@@ -107,6 +107,25 @@ extension CheckpointStore {
             weightsHash: manifest?.weightsHash, emaHash: manifest?.emaHash)
     }
 
+    /// The state of a checkpoint for another run that would have come to it, all of it checked.
+    ///
+    /// - Parameters:
+    ///   - model: The model.
+    ///   - step: The step.
+    ///   - jobHash: The job that the checkpoint must belong to.
+    ///   - newJobHash: The other run's job, under which that run may save it.
+    ///   - entries: The parameters that it must have.
+    /// - Throws: ``CheckpointError``, ``HDF5Error``, ``FileError``: whatever is wrong with it, or missing.
+    public func taken(
+        model: String, step: Int, jobHash: String, for newJobHash: String, entries: [Checkpoint.Entry]
+    ) throws -> Checkpoint {
+        let state = try load(model: model, step: step, jobHash: jobHash, entries: entries).checkpoint
+        return Checkpoint(
+            model: model, phase: state.phase, step: step, jobHash: newJobHash, ledger: state.ledger,
+            originManifestHash: try manifestAndHash(model: model, step: step).hash, entries: state.entries,
+            weights: state.weights, ema: state.ema, firstMoment: state.firstMoment, secondMoment: state.secondMoment)
+    }
+
     /// A checkpoint and its manifest, all of it checked.
     func load(
         model: String, step: Int, jobHash: String? = nil, entries: [Checkpoint.Entry]? = nil

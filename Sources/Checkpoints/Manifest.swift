@@ -29,6 +29,8 @@ public struct Manifest: Hashable, Sendable {
     public let previousStep: Int?
     /// SHA-256 of that checkpoint's manifest; nil for the first.
     public let previousManifestHash: String?
+    /// SHA-256 of the manifest that the state had in another run, if it was taken from there.
+    public let originManifestHash: String?
     /// The version of the format.
     public let formatVersion: Int
     /// The version of the program that wrote it.
@@ -42,17 +44,18 @@ public struct Manifest: Hashable, Sendable {
 
     /// The file's bytes: one object, keys sorted, one a line.
     public func encoded() -> [UInt8] {
-        let fields: [(String, String)] = [
+        let fields: [(String, String?)] = [
             ("build_version", Self.quoted(buildVersion)), ("ema_sha256", Self.quoted(emaHash)),
             ("file", Self.quoted(file)), ("format", Self.quoted(Checkpoint.format)),
             ("format_version", String(formatVersion)), ("job_hash", Self.quoted(jobHash)),
             ("manifest_sha256", Self.quoted(Self.zeros)), ("model", Self.quoted(model)),
+            ("origin_manifest_sha256", originManifestHash.map(Self.quoted)),
             ("parameters", String(parameters)), ("phase", Self.quoted(phase)),
             ("previous_manifest_sha256", previousManifestHash.map(Self.quoted) ?? "null"),
             ("previous_step", previousStep.map { String($0) } ?? "null"), ("sha256", Self.quoted(sha256)),
             ("size", String(size)), ("step", String(step)), ("weights_sha256", Self.quoted(weightsHash)),
         ]
-        let lines = fields.map { #"  "\#($0.0)": \#($0.1)"# }
+        let lines = fields.compactMap { name, value in value.map { #"  "\#(name)": \#($0)"# } }
         var bytes = Array(("{\n" + lines.joined(separator: ",\n") + "\n}\n").utf8)
         guard let place = Self.selfHashPlace(bytes) else { preconditionFailure("a manifest lacks its own hash") }
         bytes.replaceSubrange(place, with: sha256Hex(bytes).utf8)
@@ -115,6 +118,7 @@ extension Manifest {
         let build_version, ema_sha256, file, format: String
         let format_version: Int
         let job_hash, model, phase: String
+        let origin_manifest_sha256: String?
         let parameters: Int
         let previous_manifest_sha256: String?
         let previous_step: Int?
@@ -136,6 +140,7 @@ extension Manifest {
         emaHash = fields.ema_sha256
         previousStep = fields.previous_step
         previousManifestHash = fields.previous_manifest_sha256
+        originManifestHash = fields.origin_manifest_sha256
         formatVersion = fields.format_version
         buildVersion = fields.build_version
     }
@@ -157,6 +162,7 @@ extension Manifest {
         emaHash = try checkpoint.hash(of: .ema)
         previousStep = previous?.step
         previousManifestHash = previous?.hash
+        originManifestHash = checkpoint.originManifestHash
         formatVersion = Checkpoint.formatVersion
         self.buildVersion = buildVersion
     }

@@ -12,6 +12,8 @@ public final class EventLog {
         case started
         /// A model goes on from a checkpoint.
         case resumed
+        /// A finished teacher was taken from another run.
+        case taken
         /// A phase began.
         case phaseBegan = "phase_began"
         /// A phase ended.

@@ -61,6 +61,9 @@ extension Job {
 
     private func trainingContradictions() -> [(key: String, text: String)] {
         var faults: [(String, String)] = []
+        if teachersFrom != nil, defence == .undefended {
+            faults.append(("teachers.from", "is for a defence with teachers, `dualmd` or `distillmd`, found none"))
+        }
         let phases = defence == .distillMD ? [("teach", teach), ("distill", distill)] : [("teach", teach)]
         for (section, options) in phases where options.batch % options.imagesPerLane != 0 {
             faults.append(

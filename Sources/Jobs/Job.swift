@@ -21,6 +21,9 @@ public struct Job: Hashable, Sendable {
     public var defence = Defence.undefended
     /// Training of the teachers, or of the baseline.
     public var teach = TrainingOptions()
+    /// The run whose finished teachers are taken instead of training them (`teachers.from`); made absolute when a run is
+    /// prepared. Nil to train them.
+    public var teachersFrom: String?
     /// Distillation of the student; means something only under `Defence.distillMD`.
     public var distill = TrainingOptions()
     /// Which of the teachers' weights label the student's batches (`distill.teacher_weights`).

@@ -41,7 +41,7 @@ public enum JobSchema {
     }
 
     /// Every key, in the order of the resolved text.
-    public static let keys: [Key] = general + data + model + diffusion + teach + distill + others + cluster
+    public static let keys: [Key] = general + data + model + diffusion + teach + teachers + distill + others + cluster
 
     /// Every section that may be written, by its path.
     static let sections: [String] = {
@@ -70,6 +70,7 @@ public enum JobSchema {
     }
 
     private static let always: @Sendable (Job) -> Bool = { _ in true }
+    private static let whenDefended: @Sendable (Job) -> Bool = { $0.defence != .undefended }
     private static let whenDistilling: @Sendable (Job) -> Bool = { $0.defence == .distillMD }
 
     private static let general: [Key] = [
@@ -158,6 +159,14 @@ public enum JobSchema {
     ]
 
     private static let teach = training("teach", \.teach, required: always, active: always)
+
+    private static let teachers: [Key] = [
+        key(
+            "teachers.from", \.teachersFrom, .optional(.path), .free, active: whenDefended,
+            meaning:
+                "directory of a run whose finished teachers are taken instead of training them; null to train them. "
+                + "Relative paths start at the current directory")
+    ]
 
     private static let distill =
         training("distill", \.distill, required: whenDistilling, active: whenDistilling) + [

@@ -81,11 +81,13 @@ public struct MemoryPlan: Hashable, Sendable {
     ///   - job: The job.
     ///   - placement: Its ranks.
     ///   - cost: What its network costs.
-    public init(job: Job, placement: Placement, cost: NetworkCost) {
+    ///   - taken: The teachers that are taken from another run: one checkpoint of each, and no training.
+    public init(job: Job, placement: Placement, cost: NetworkCost, taken: [TrainedModel] = []) {
         let padded = (cost.parameters + Self.block - 1) / Self.block * Self.block
         paddedParameters = padded
         checkpointBytes = 4 * 4 * cost.parameters
-        diskBytes = (job.checkpoint.keep * job.models.count + 2) * checkpointBytes
+        let trained = job.models.count - taken.count
+        diskBytes = (job.checkpoint.keep * trained + taken.count + 2) * checkpointBytes
         let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes
         func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
         {
@@ -102,7 +104,10 @@ public struct MemoryPlan: Hashable, Sendable {
                 saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest?.total ?? 0, exchangedExtra: widest?.extra ?? 0)
         }
-        var phases = [plan(.teach, job.teach, placement.groups.map(\.lanes), teachers: 0)]
+        var phases: [Phase] = []
+        if taken != job.taughtModels {
+            phases.append(plan(.teach, job.teach, placement.groups.map(\.lanes), teachers: 0))
+        }
         if job.student != nil {
             phases.append(
                 plan(.distill, job.distill, [placement.distillLanes], teachers: job.taughtModels.count))

@@ -28,6 +28,7 @@ public struct RunPreparation: Sendable {
     ///   - patience: Seconds to wait for the ranks of a run that lost its supervisor.
     ///   - waiting: Called once, with a description of who holds the directory, when there is something to wait for.
     /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
+    ///   64, 65 or 74 when teachers that are still to be taken from another run cannot be;
     ///   74 when it cannot be created or written, or is in use; 70 when executions die again and again without progress.
     public static func open(
         job: Job, run: String?, extend: Bool, retry: Bool = false, patience: Double = 0,
@@ -41,6 +42,7 @@ public struct RunPreparation: Sendable {
         job.data.images = absolutePath(job.data.images)
         job.data.labels = job.data.labels.map(absolutePath)
         job.numerics.convolutions = job.numerics.convolutions.map(absolutePath)
+        job.teachersFrom = job.teachersFrom.map(absolutePath)
         var differences: [Job.Difference] = []
         let isResumed = directory.isPrepared
         if !isResumed {
@@ -53,6 +55,7 @@ public struct RunPreparation: Sendable {
             try directory.checkConvolutions(of: job, older: older, freeName: freeName(directory.path))
             if !retry { try CrashLoop.check(job, in: directory) }
         }
+        try TeacherSource.check(job, in: directory)
         try directory.write(job)
         var steps: [String: Int] = [:]
         for model in job.models { steps[model.name] = directory.checkpointSteps(of: model.name).last }

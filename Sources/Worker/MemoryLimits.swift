@@ -88,7 +88,8 @@ extension Session {
     private func leastBytes(_ placement: Placement) -> (phase: Phase, bytes: Int)? {
         let plan = MemoryPlan(
             job: job, placement: placement,
-            cost: MemoryPlan.NetworkCost(network, job: job, includesScratch: false))
+            cost: MemoryPlan.NetworkCost(network, job: job, includesScratch: false),
+            taken: job.takenTeachers(in: directory))
         let unfinished = Set(
             job.models.filter { directory.checkpointSteps(of: $0.name).last ?? 0 < job.options(of: $0).steps }.map(
                 \.phase))

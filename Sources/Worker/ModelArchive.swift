@@ -31,7 +31,8 @@ package final class ModelArchive {
 
     // MARK: Reading
 
-    /// Loads the newest valid checkpoint into the model. Collective.
+    /// Loads the newest valid checkpoint into the model; if there is none, that of the run which the job takes its teachers
+    /// from. Collective.
     ///
     /// - Returns: The number of updates it holds; 0 if there is none.
     package func restore() throws -> Int {
@@ -48,6 +49,8 @@ package final class ModelArchive {
                         "model": .string(model.name), "step": .integer(found.step),
                         "steps_lost": .integer(search.stepsLost),
                     ])
+            } else {
+                found = try session.takeTeacher(model, entries: entries)
             }
             return found?.step ?? 0
         }

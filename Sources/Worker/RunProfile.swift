@@ -28,14 +28,13 @@ package enum RunProfile {
     ///
     /// - Throws: `DiptychFailure` with code 64 if the run was begun where other bits are computed.
     package static func check(_ profile: NumericsProfile, in directory: RunDirectory) throws {
-        let path = directory.path + "/profile.json"
+        let path = path(in: directory)
         guard FileManager.default.fileExists(atPath: path) else {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             return try AtomicFile.write([UInt8](encoder.encode(profile)), to: path)
         }
-        let recorded = try? JSONDecoder().decode(NumericsProfile.self, from: Data(FileBytes.read(path)))
-        let differences = recorded.map { profile.differences(from: $0) } ?? ["the record cannot be read"]
+        let differences = differences(of: profile, from: directory)
         guard differences.isEmpty else {
             throw DiptychFailure(
                 .usage,
@@ -45,4 +44,12 @@ package enum RunProfile {
             )
         }
     }
+
+    /// What makes a machine compute other bits than a run has recorded.
+    static func differences(of profile: NumericsProfile, from directory: RunDirectory) -> [String] {
+        let recorded = try? JSONDecoder().decode(NumericsProfile.self, from: Data(FileBytes.read(path(in: directory))))
+        return recorded.map { profile.differences(from: $0) } ?? ["the record \(path(in: directory)) cannot be read"]
+    }
+
+    private static func path(in directory: RunDirectory) -> String { directory.path + "/profile.json" }
 }

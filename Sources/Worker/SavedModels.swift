@@ -123,9 +123,11 @@ extension Session {
             let parameters = UNet2D(network).parameters
             let estimate = CheckpointEstimate(
                 parameters: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
+            let taken = job.takenTeachers(in: directory)
             let needed = job.models.reduce(0) { sum, model in
                 let saved = directory.checkpointSteps(of: model.name)
                 if let last = saved.last, last >= job.options(of: model).steps { return sum }
+                if taken.contains(model) { return sum + estimate.fileBytes }
                 let standing = min(saved.count, job.checkpoint.keep)
                 return sum + estimate.diskBytes(keeping: job.checkpoint.keep) - standing * estimate.fileBytes
             }

@@ -112,6 +112,17 @@ import Testing
         #expect(single.phases[1].rank.weights == 4 * 7 * 16_384, "one lane needs its reordered weights once")
     }
 
+    @Test func takenTeachersAreNotTrainedAndKeepOneCheckpointEach() throws {
+        let job = try job("checkpoint.keep=5")
+        let placement = try Placement(job: job, ranks: 2)
+        let whole = MemoryPlan(job: job, placement: placement, cost: cost)
+        let taken = MemoryPlan(job: job, placement: placement, cost: cost, taken: job.taughtModels)
+        #expect(whole.phases.map(\.phase) == [.teach, .distill] && taken.phases == [whole.phases[1]])
+        #expect(whole.diskBytes == (5 * 3 + 2) * 1_600_000 && taken.diskBytes == (5 + 1 + 1 + 2) * 1_600_000)
+        let one = MemoryPlan(job: job, placement: placement, cost: cost, taken: [job.taughtModels[1]])
+        #expect(one.phases == whole.phases && one.diskBytes == (5 * 2 + 1 + 2) * 1_600_000)
+    }
+
     private func singleLane() throws -> Job { try job("teach.images_per_lane=12", "distill.images_per_lane=12") }
 
     /// Six lanes on four ranks: 2, 2, 1, 1, each a whole subtree of (0 1)(2 3) | (4 5).

@@ -57,7 +57,7 @@ import Testing
         "cluster.prologue": "[\"ulimit -c 0\"]", "cluster.directives": "[--exclusive]", "cluster.warning_seconds": "90",
         "cluster.requeue_limit": "3",
         "numerics.convolutions": "/table.yaml", "numerics.instructions": "avx2", "numerics.recompute_blocks": "true",
-        "cluster.silence_minutes": "5",
+        "cluster.silence_minutes": "5", "teachers.from": "/run",
     ]
     /// Keys with a single value, or that need another key; they cannot be changed alone.
     static let fixed: Set<String> = [
@@ -88,7 +88,7 @@ import Testing
     @Test func ranksPathsAndRetentionAreFree() throws {
         let free: Set<String> = [
             "name", "data.images", "data.labels", "data.shape", "checkpoint.every_steps", "checkpoint.every_minutes",
-            "checkpoint.keep", "checkpoint.compression_level", "numerics.recompute_blocks",
+            "checkpoint.keep", "checkpoint.compression_level", "numerics.recompute_blocks", "teachers.from",
         ]
         let found = JobSchema.keys.filter { $0.effect == .free }.map(\.path)
         #expect(Set(found.filter { !$0.hasPrefix("cluster.") }) == free)

@@ -8,10 +8,15 @@ enum RunReport {
         let job = preparation.job
         let ranks = "\(placement.ranks) rank\(placement.ranks == 1 ? "" : "s")"
         console.say("run \(printable(preparation.directory.path)): \(job.name), \(job.defence.rawValue), \(ranks)")
+        let taken = job.takenTeachers(in: preparation.directory).filter { preparation.resumeSteps[$0.name] == nil }
+        if let source = job.teachersFrom, !taken.isEmpty {
+            console.say("teachers: \(taken.map(\.name).joined(separator: ", ")) from the run in \(printable(source))")
+        }
         // A run that was submitted but has not begun is prepared, too.
         if preparation.isResumed, access(preparation.directory.execution, F_OK) == 0 {
             let steps = job.models.map { model in
-                preparation.resumeSteps[model.name].map { "\(model) from step \($0)" } ?? "\(model) from the start"
+                preparation.resumeSteps[model.name].map { "\(model) from step \($0)" }
+                    ?? (taken.contains(model) ? "\(model) to be taken" : "\(model) from the start")
             }
             console.say("resuming: " + steps.joined(separator: ", "))
             for difference in preparation.differences { console.say("changed: \(difference)") }

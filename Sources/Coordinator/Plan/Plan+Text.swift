@@ -24,7 +24,12 @@ extension Plan {
         }
         lines.append("ranks: \(placement.ranks), at most \(job.rankLimit)")
         let models = job.taughtModels
-        for (index, group) in placement.groups.enumerated() {
+        if let source = job.teachersFrom, !taken.isEmpty {
+            lines.append(
+                "teachers: \(taken.map(\.name).joined(separator: ", ")) from the run in \(printable(source)), not trained here"
+            )
+        }
+        for (index, group) in placement.groups.enumerated() where taken != models {
             let names = models[group.models].map(\.name).joined(separator: ", then ")
             lines.append(
                 "teach, group \(index): ranks \(PlanText.range(group.ranks)) train \(names), \(job.teach.lanes) lanes of "
@@ -93,6 +98,7 @@ extension Plan {
         return [
             "job": .string(job.name), "hash": .string(job.hash), "run": .string(directory.path),
             "exists": .boolean(directory.isPrepared), "defence": .string(job.defence.rawValue),
+            "taken_teachers": .array(taken.map { .string($0.name) }),
             "numerics": [
                 "convolutions_sha256": convolutions.map { .string($0.sha256) } ?? .null,
                 "instructions": job.numerics.instructions.map { .string($0.rawValue) } ?? .null,

@@ -50,6 +50,8 @@ struct Plan {
     let cost: MemoryPlan.NetworkCost
     let memory: MemoryPlan
     let times: [PhaseTime]
+    /// The teachers that come from another run.
+    let taken: [TrainedModel]
     /// The algorithms of convolutions, if the job names a file of them.
     let convolutions: ConvolutionFile?
     /// Where the ranks are taken to run.
@@ -65,8 +67,8 @@ struct Plan {
     ///   - run: The run's directory, if given.
     ///   - rate: Training images per second of one rank, if the user states them.
     ///   - cluster: Where the ranks will run.
-    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, too few images or a bad file of convolutions, 65
-    ///   for damaged data, 74 for data that are not there.
+    /// - Throws: `DiptychFailure`: 64 for a network that cannot be built, too few images, a bad file of convolutions or other
+    ///   teachers than those to be taken, 65 for damaged data or unfinished teachers, 74 for data that are not there.
     init(job: Job, placement: Placement, run: String?, rate: Double?, cluster: ScalingModel.Cluster) throws {
         convolutions = try job.numerics.convolutions.map { try ConvolutionFile.load(path: $0) }
         self.job = job
@@ -83,8 +85,12 @@ struct Plan {
         }
         Threads.useOne()
         cost = MemoryPlan.NetworkCost(configuration, job: job)
-        memory = MemoryPlan(job: job, placement: placement, cost: cost)
+        try TeacherSource.check(job, in: directory)
+        taken = job.takenTeachers(in: directory)
+        memory = MemoryPlan(job: job, placement: placement, cost: cost, taken: taken)
+        let trained = memory.phases.map(\.phase)
         times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate, on: cluster)
+            .filter { trained.contains($0.phase) }
     }
 
     /// The size of the job's images and its number of classes, from the data, or from `data.shape` without them.
