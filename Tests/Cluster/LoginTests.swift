@@ -121,6 +121,16 @@ extension Cluster {
             #expect(answer.output.split(separator: "\n").sorted() == ["n1", "n2", "n3"], "\(answer.error)")
         }
 
+        /// What `up` leaves when it is killed while it tries whether the kernel has network devices.
+        @Test func `A trial that was left behind does no harm`() throws {
+            let settings = "source \(LocalCluster.repository)cluster/local/settings.sh"
+            let left = settings + #" && ip link add "${bridge}t" type veth peer name "${bridge}u""#
+            #expect(try LocalCluster.run(["bash", "-c", left]).code == 0)
+            try LocalCluster.up()
+            let gone = settings + #" && ! ip link show "${bridge}t""#
+            #expect(try LocalCluster.run(["bash", "-c", gone]).code == 0)
+        }
+
         @Test func `Without root there is one clear message`() throws {
             let folder = LocalCluster.temporary + "/diptych-local-\(UUID().uuidString)"
             try FileManager.default.copyItem(atPath: LocalCluster.repository + "cluster/local", toPath: folder)

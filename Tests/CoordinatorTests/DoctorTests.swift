@@ -135,7 +135,7 @@ import Testing
     @Test(.enabled(if: FakeCluster.canMount))
     func memoryThatIsFull() throws {
         let full = try findings(mounts: "mount -t tmpfs -o size=1m none /dev/shm")
-        expect(full.findings["shared memory"], "bad", "1.0 MB free in /dev/shm")
+        expect(full.findings["shared memory"], "bad", "1.05 MB free in /dev/shm")
         #expect(full.code == 74)
         let small = "echo 'MemAvailable: 20000 kB' > meminfo && mount --bind meminfo /proc/meminfo"
         expect(try findings(mounts: small).findings["memory"], "poor", "20.5 MB available")

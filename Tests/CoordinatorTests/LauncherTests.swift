@@ -27,6 +27,25 @@ import Testing
         #expect(try invocation(ranks: 4, single: false).arguments.contains("none"))
     }
 
+    /// Fails when a run that fills its nodes is left to wander, or one that shares them takes their first cores.
+    @Test func bindsWhereTheRunFillsTheNodesOfAJob() throws {
+        func binding(_ ranks: Int, tasks: String, cores: String) throws -> [String] {
+            let job = [
+                "SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "2", "SLURM_TASKS_PER_NODE": tasks,
+                "SLURM_JOB_CPUS_PER_NODE": cores,
+            ]
+            return Array(
+                try invocation(ranks: ranks, single: false, environment: job).arguments.dropFirst(2).dropLast(2))
+        }
+        let bound = ["--map-by", "core", "--bind-to", "core:overload-allowed"]
+        let free = ["--map-by", "slot", "--bind-to", "none"]
+        #expect(try binding(8, tasks: "4(x2)", cores: "4(x2)") == bound)
+        #expect(try binding(6, tasks: "3(x2)", cores: "3(x2)") == bound)
+        #expect(try binding(4, tasks: "2(x2)", cores: "2(x2)") == free, "two such jobs may share a node")
+        #expect(try binding(6, tasks: "4(x2)", cores: "4(x2)") == free, "nodes that are filled in part")
+        #expect(try binding(9, tasks: "4(x2)", cores: "4(x2)") == ["--oversubscribe"] + free)
+    }
+
     @Test func moreRanksThanCoresShareThem() throws {
         let invocation = try invocation(ranks: 5)
         #expect(

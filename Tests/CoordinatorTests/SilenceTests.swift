@@ -147,6 +147,28 @@ import Testing
         #expect(!events.contains(#""PATH""#))
     }
 
+    /// Fails when `status` takes a rank that has fallen silent for one that works.
+    @Test func aSilentRankShowsInStatus() throws {
+        let cluster = try FakeCluster(.success)
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+        let directory = RunDirectory(cluster.folder + "/runs/fake")
+        Heartbeat.removeAll(in: directory)
+        for rank in 0..<3 {
+            var beat = Heartbeat(
+                rank: rank, phase: .teach, model: "teacher-0", step: 5, totalSteps: 10, imagesPerSecond: 8)
+            beat.host = "n\(rank)"
+            if rank == 1 { beat.time -= 3 * 3600 }
+            beat.write(to: directory)
+        }
+        let lock = try RunLock(directory, job: "fake")
+        let people = try cluster.start("status", "runs/fake").result()
+        let silent = people.output.split(separator: "\n").filter { $0.contains("no sign of life") }
+        #expect(silent.count == 1 && silent[0].hasPrefix("rank 1 on n1 has given no sign of life for 3 h"), "\(people)")
+        #expect(try cluster.start("status", "runs").result().output.contains("1 silent rank"))
+        #expect(try cluster.start("status", "runs/fake", "--json").result().output.contains(#""silent":[1]"#))
+        withExtendedLifetime(lock) {}
+    }
+
     @Test func aStragglerShowsInStatus() throws {
         let cluster = try FakeCluster(.success)
         #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)

@@ -197,6 +197,30 @@ import Testing
         #expect(try logs.result().output == "one line\n")
     }
 
+    // MARK: Time limit
+
+    /// Fails when only what the present execution has saved tells how long a checkpoint takes.
+    @Test func aSlowCheckpointOfAnEarlierExecutionCountsBeforeTheTimeLimit() throws {
+        let cluster = try FakeCluster(.waits)
+        try cluster.add("sacct", "exit 1")
+        try cluster.add("scontrol", "echo JobId=5 JobState=RUNNING RunTime=00:01:00 TimeLimit=00:04:00")
+        let job = [
+            "SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "1", "SLURM_TASKS_PER_NODE": "2",
+            "SLURM_JOB_CPUS_PER_NODE": "2",
+        ]
+        let run = ["run", "job.yaml", "--run", "r", "--ranks", "2", "--launcher", "mpirun", "--json"]
+        let first = try cluster.start(run, environment: job)
+        try cluster.wait(for: "r/logs/events.jsonl")
+        sleep(2)
+        first.send(SIGINT)
+        #expect(try first.result().code == 75, "three minutes are enough for an assumed 10 s")
+        let log = try FileHandle(forWritingTo: URL(fileURLWithPath: cluster.folder + "/r/logs/events.jsonl"))
+        try log.seekToEnd()
+        try log.write(contentsOf: Data("{\"kind\":\"checkpoint\",\"seconds\":115,\"time\":1}\n".utf8))
+        let second = try cluster.start(run, environment: job).result()
+        #expect(second.code == 75 && second.error.contains("s away, and a checkpoint takes 115 s"), "\(second)")
+    }
+
     // MARK: submit
 
     /// The fake job with data, and a cluster of two nodes.
@@ -227,7 +251,9 @@ import Testing
 
     @Test func whatTheScriptDecidesCannotBeGivenOtherwise() throws {
         let cluster = try submittable("echo 9", scontrol: "exit 1")
-        for directive in ["--array=0-9", "--wait", "--output=/dev/null", "--signal=TERM@5", "--arr=0-9", "--err=x"] {
+        for directive in [
+            "--array=0-9", "--wait", "--output=/dev/null", "--signal=TERM@5", "--arr=0-9", "--err=x", "--time=99",
+        ] {
             let end = try cluster.start("submit", "job.yaml", "--run", "r", "--directive=\(directive)").result()
             #expect(end.code == 64 && end.error.contains("`diptych submit` decides it"), "\(directive): \(end)")
         }
@@ -235,6 +261,57 @@ import Testing
             .result()
         #expect(sweep.code == 64 && sweep.error.contains("one `cluster`"), "\(sweep)")
         #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/r"))
+    }
+
+    /// Fails when only the first run of a sweep is looked at.
+    @Test func aRunOfASweepThatNeedsMoreMemoryIsRefused() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        let submit = ["submit", "job.yaml", "--run", "r", "--memory-gigabytes-per-node", "0.5", "--dry-run", "--sweep"]
+        #expect(try cluster.start(submit + ["seed=1,2"]).result().code == 0)
+        let end = try cluster.start(submit + ["model.channels=[16, 32],[512, 1024]"]).result()
+        #expect(end.code == 64 && end.error.contains("which has 500 MB"), "\(end)")
+    }
+
+    @Test func aPrologueThatIsNoBashIsRefused() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        let end = try cluster.start("submit", "job.yaml", "--run", "r", "--prologue", "if true; then").result()
+        #expect(end.code == 64 && end.error.contains("would not be valid bash"), "\(end)")
+        #expect(end.error.contains("syntax error") && end.error.contains("`cluster.prologue`"), "\(end)")
+    }
+
+    @Test func anEmptyNameIsNoRun() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        for command in ["submit", "run"] {
+            let end = try cluster.start(command, "job.yaml", "--run", "").result()
+            #expect(end.code == 64 && end.error.contains("--run needs a directory"), "\(end)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/job"))
+    }
+
+    @Test func whatIsPrintedAboutASweepCanBeTyped() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        let end = try cluster.start("submit", "job.yaml", "--run", "r", "--sweep", "seed=1,2").result()
+        let line = try #require(end.output.split(separator: "\n").first { $0.contains("diptych logs") }, "\(end)")
+        let folder = try #require(line.split(separator: " ").last).replacing("'", with: "")
+        #expect(FileManager.default.fileExists(atPath: folder + "/job.yaml"), "\(line)")
+    }
+
+    /// Where scontrol cannot be asked, squeue can; where neither answers, a second job might write where the first does.
+    @Test func aRunThatMayBeQueuedIsNotSubmittedAgain() throws {
+        let cluster = try submittable("echo 9", scontrol: "exit 1")
+        #expect(try cluster.start("submit", "job.yaml", "--run", "r").result().code == 0)
+        let script = cluster.folder + "/r/submit.sbatch"
+        try cluster.add("sacct", "exit 1")
+        try cluster.add("squeue", "echo \"PENDING|Priority||1:00:00|\(script)\"")
+        let queued = try cluster.start("submit", "job.yaml", "--run", "r").result()
+        #expect(queued.code == 74 && queued.error.contains("is with SLURM already, as job 9 (pending)"), "\(queued)")
+        #expect(try cluster.start("status", "r").result().output.contains("Priority"))
+        try cluster.add("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+        let unknown = try cluster.start("submit", "job.yaml", "--run", "r").result()
+        #expect(
+            unknown.code == 74 && unknown.error.contains("SLURM does not tell whether that has ended"), "\(unknown)")
+        try cluster.add("squeue", "echo \"RUNNING|None|n1|1:00:00|/home/eve/x.sbatch\"")
+        #expect(try cluster.start("submit", "job.yaml", "--run", "r").result().code == 0, "another's job")
     }
 
     /// A site's default for jobs that ask for no memory may be less than a rank takes: SLURM would kill the ranks.

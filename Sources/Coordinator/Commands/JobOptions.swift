@@ -16,6 +16,11 @@ struct JobOptions: ParsableArguments {
     @Option(name: .customLong("set"), help: "Changes one value of the job: --set checkpoint.keep=5. Repeatable.")
     var overrides: [String] = []
 
+    func validate() throws {
+        // As a shell makes it of a variable that is not set: the run would fill the current directory.
+        guard run != "" else { throw ValidationError("--run needs a directory, and was given an empty name") }
+    }
+
     /// Reads the job and settles the number of ranks.
     func resolve(_ machine: Machine) throws -> (job: Job, placement: Placement) {
         let job = try Job.load(path: self.job, overrides: overrides)

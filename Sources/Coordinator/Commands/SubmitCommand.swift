@@ -66,7 +66,7 @@ struct SubmitCommand: ParsableCommand {
         console.say("log: \(printable(submitted.log))")
         let place = ShellText.quoted(run)
         console.say("follow it:  diptych status --watch \(place)")
-        console.say("            diptych logs --follow \(place)")
+        console.say("            diptych logs --follow \(ShellText.quoted(checked.runs[0].directory.path))")
         console.say("stop it:    diptych cancel \(place)")
         guard wait else { return report(checked, job: submitted, exit: nil) }
         let code = try JobWait(tools: SlurmTools(machine: machine), checked: checked, job: submitted.job).code(console)

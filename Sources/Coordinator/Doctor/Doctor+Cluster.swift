@@ -170,6 +170,11 @@ extension Doctor {
     }
 
     private func locking(_ report: Report) -> Finding {
+        guard report.blind_ranks.isEmpty else {
+            return Finding(
+                subject: "locking", verdict: .poor, text: "could not be tried: not all nodes see \(printable(runs))",
+                advice: "look again when the folder is shared")
+        }
         guard report.unlocked_ranks.isEmpty else {
             return Finding(
                 subject: "locking", verdict: .poor,

@@ -37,12 +37,14 @@ package struct MPIRun: Launcher {
     package func invocation(ranks: Int, arguments: [String], label: String) -> Invocation {
         var options = ["-n", "\(ranks)"]
         if machine.isRoot { options.append("--allow-run-as-root") }
-        let isCrowded = machine.isCrowded(ranks: ranks)
-        if isCrowded, machine.isSingleNode { options.append("--oversubscribe") }
+        if machine.isCrowded(ranks: ranks) { options.append("--oversubscribe") }
         // Bound ranks of two runs on one machine would fight for its first cores, so only a run that fills it binds.
-        // Neighbours belong to one group and talk most: they get neighbouring cores, and node after node is filled.
-        let fills = ranks <= machine.cores && 2 * ranks > machine.cores && machine.isSingleNode
-        options += fills ? ["--map-by", "core", "--bind-to", "core"] : ["--map-by", "slot", "--bind-to", "none"]
+        // Neighbours belong to one group and talk most: they get neighbouring cores, and node after node is filled. Other
+        // nodes may have fewer cores, or give Open MPI's daemon fewer: their ranks then share them.
+        let cores = machine.isSingleNode ? "core" : "core:overload-allowed"
+        options +=
+            machine.isFilled(by: ranks)
+            ? ["--map-by", "core", "--bind-to", cores] : ["--map-by", "slot", "--bind-to", "none"]
         let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)
         let (executable, all) = tied(mpirun, options + [worker] + arguments)
         return Invocation(executable: executable, arguments: all, environment: environment, scratch: scratch)

@@ -31,6 +31,15 @@ package struct Machine {
         return zip(allocation.tasksPerNode, allocation.coresPerNode).contains { $0 > $1 } || ranks > allocation.tasks
     }
 
+    /// Whether ranks take more than half of the cores, and none has to share: on several nodes those of each, this one
+    /// standing for all.
+    func isFilled(by ranks: Int) -> Bool {
+        let isMost = { (count: Int) in count <= cores && 2 * count > cores }
+        if isSingleNode { return isMost(ranks) }
+        guard let allocation, ranks == allocation.tasks, !isCrowded(ranks: ranks) else { return false }
+        return allocation.tasksPerNode.allSatisfy(isMost)
+    }
+
     /// Looks at this machine.
     static func current() -> Machine {
         let environment = ProcessInfo.processInfo.environment

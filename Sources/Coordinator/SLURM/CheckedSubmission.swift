@@ -31,10 +31,8 @@ struct CheckedSubmission {
                 job: run.job, placement: Placement(job: run.job, ranks: ranks), run: run.directory.path, rate: nil,
                 cluster: ScalingModel.Cluster(
                     network: .network(gigabits: ScalingModel.usualGigabits), ranksPerHost: layout.ranksPerNode))
-            if index == 0 {
-                plan.lines.forEach(say)
-                try checkMemory(plan, partition, machine)
-            }
+            if index == 0 { plan.lines.forEach(say) }
+            try checkMemory(plan, partition, machine)
             bytes += max(0, plan.memory.diskBytes - Self.size(of: run.directory.checkpoints))
         }
         say(
@@ -45,6 +43,26 @@ struct CheckedSubmission {
         )
         try checkDisk(bytes)
         try checkModules(machine)
+        try checkSyntax(machine)
+    }
+
+    /// Lines of the prologue are the user's own; a job that waits for hours should not end at a missing `fi`.
+    private func checkSyntax(_ machine: Machine) throws {
+        try withTemporaryScript { path in
+            let answer = ShortCommand.run("bash", ["-n", path], machine)
+            guard answer.code.map({ $0 != 0 }) ?? false else { return }
+            throw DiptychFailure(
+                .usage,
+                "the batch script would not be valid bash: \(answer.complaint.replacing(path, with: "script")); mend "
+                    + "`cluster.prologue`")
+        }
+    }
+
+    private func withTemporaryScript(_ body: (String) throws -> Void) throws {
+        let path = NSTemporaryDirectory() + "/diptych-\(UUID().uuidString).sbatch"
+        try FileBytes.replace(path, with: Data(script.text.utf8))
+        defer { unlink(path) }
+        try body(path)
     }
 
     private func checkMemory(_ plan: Plan, _ partition: SlurmPartition?, _ machine: Machine) throws {
@@ -116,12 +134,11 @@ struct CheckedSubmission {
 
     /// Asks SLURM whether it would take the script: account, quality of service, constraint, limits of the site.
     func test(machine: Machine) throws {
-        let path = NSTemporaryDirectory() + "/diptych-\(UUID().uuidString).sbatch"
-        try FileBytes.replace(path, with: Data(script.text.utf8))
-        defer { unlink(path) }
-        let answer = ShortCommand.run("sbatch", ["--test-only", path], sbatchMachine(machine))
-        guard answer.isGood else {
-            throw DiptychFailure(.usage, "SLURM would not take the job: \(answer.complaint)")
+        try withTemporaryScript { path in
+            let answer = ShortCommand.run("sbatch", ["--test-only", path], sbatchMachine(machine))
+            guard answer.isGood else {
+                throw DiptychFailure(.usage, "SLURM would not take the job: \(answer.complaint)")
+            }
         }
     }
 
@@ -166,15 +183,22 @@ struct CheckedSubmission {
         return submission(job, log: script.isArray ? "\(folder)/slurm-\(job)_*.out" : "\(folder)/slurm-\(job).out")
     }
 
-    /// Refuses a run that SLURM has already.
+    /// Refuses a run that SLURM has already, or may have.
     private static func refuseSecond(_ directory: RunDirectory, _ tools: SlurmTools) throws {
-        guard let former = Submission.read(from: directory), case .known(let state) = tools.state(of: former),
-            state.isLive
-        else { return }
-        throw DiptychFailure(
-            .inputOutput,
-            "\(printable(directory.path)) is with SLURM already, as job \(former.job) (\(state.state.lowercased())); see "
-                + "`diptych status`, end it with `diptych cancel`, or give another directory with --run")
+        guard let former = Submission.read(from: directory) else { return }
+        switch tools.state(of: former) {
+        case .known(let state) where state.isLive:
+            throw DiptychFailure(
+                .inputOutput,
+                "\(printable(directory.path)) is with SLURM already, as job \(former.job) (\(state.state.lowercased())); "
+                    + "see `diptych status`, end it with `diptych cancel`, or give another directory with --run")
+        case .unavailable(let reason):
+            throw DiptychFailure(
+                .inputOutput,
+                "\(printable(directory.path)) was submitted as job \(former.job), and SLURM does not tell whether that has "
+                    + "ended: \(reason). Try again, or give another directory with --run")
+        case .known, .forgotten: return
+        }
     }
 
     /// The environment for sbatch without the user's defaults for what the script says: they would win over it.

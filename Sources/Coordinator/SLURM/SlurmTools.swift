@@ -66,11 +66,15 @@ package struct SlurmTools {
         return answer
     }
 
-    /// Where a job stands: by scontrol, which also knows jobs that have just ended, then by sacct.
+    /// Where a job stands: by scontrol, which also knows jobs that have just ended, then by squeue, then by sacct.
     func state(of job: String) -> Lookup {
         let answer = ShortCommand.run("scontrol", ["show", "job", "--oneliner", job], machine)
         if answer.isGood, let line = answer.output.first(where: { $0.contains("JobState=") }) {
             return .known(Self.parse(scontrol: line))
+        }
+        let queue = ShortCommand.run("squeue", ["--noheader", "--jobs=\(job)", "--format=%T|%r|%N|%L|%o"], machine)
+        if queue.isGood, let line = queue.output.last(where: { $0.contains("|") }) {
+            return .known(Self.parse(squeue: line))
         }
         let accounting = ShortCommand.run(
             "sacct",
@@ -117,6 +121,19 @@ package struct SlurmTools {
         if let limit = seconds(field("TimeLimit")), let run = seconds(field("RunTime")), state.state == "RUNNING" {
             state.secondsLeft = max(0, limit - run)
         }
+        return state
+    }
+
+    /// Reads one line of squeue: state, reason, nodes, time left, script.
+    package static func parse(squeue line: String) -> JobState {
+        let fields = line.split(separator: "|", maxSplits: 4, omittingEmptySubsequences: false).map(String.init)
+        func field(_ index: Int) -> String? {
+            fields.indices.contains(index) && !fields[index].isEmpty ? fields[index] : nil
+        }
+        var state = JobState(
+            state: field(0) ?? "UNKNOWN", reason: field(1).flatMap { $0 == "None" ? nil : $0 } ?? "",
+            nodes: field(2) ?? "", script: field(4))
+        if state.state == "RUNNING" { state.secondsLeft = seconds(field(3)) }
         return state
     }
 

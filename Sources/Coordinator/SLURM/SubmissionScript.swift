@@ -62,7 +62,8 @@ package struct SubmissionScript: Hashable {
 
     /// Options that `cluster.directives` cannot give: the script or `diptych submit` says them, and relies on that.
     private static let own = [
-        "job-name", "nodes", "ntasks", "ntasks-per-node", "cpus-per-task", "array", "output", "error", "open-mode",
+        "job-name", "partition", "account", "qos", "time", "mem", "constraint", "nodes", "ntasks", "ntasks-per-node",
+        "cpus-per-task", "array", "output", "error", "open-mode",
         "signal",
         "requeue", "no-requeue", "wait", "parsable", "test-only", "wrap", "chdir",
     ]

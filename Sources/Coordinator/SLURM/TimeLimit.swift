@@ -5,7 +5,7 @@ import Jobs
 package struct TimeLimit: Hashable {
     /// Unix time at which SLURM ends the job, in seconds.
     package var end: Double
-    /// The longest that a checkpoint took in this execution, in seconds; nil when none was written yet.
+    /// The longest that one of the run's newest checkpoints took, in seconds; nil when none was written yet.
     package var saveSeconds: Double?
 
     /// What is taken for the time of a checkpoint before one was measured, in seconds.
@@ -39,7 +39,11 @@ package struct TimeLimit: Hashable {
 /// Watches the time limit of the SLURM job that a run lives in.
 final class TimeLimitWatch {
     private var limit: TimeLimit
-    private var offset: UInt64
+    private var offset: UInt64 = 0
+    /// What the newest checkpoints took, those of former executions too.
+    private var saves: [Double] = []
+    /// How many of them count: a single slow one long ago shall not shorten every execution.
+    private static let newest = 10
     private let events: String
     private let job: Job
 
@@ -60,7 +64,6 @@ final class TimeLimitWatch {
         }
         events = directory.events
         self.job = job
-        offset = (try? FileManager.default.attributesOfItem(atPath: events)[.size] as? UInt64) ?? 0
     }
 
     /// What to say when the run must stop now; nil as long as it may go on.
@@ -88,7 +91,8 @@ final class TimeLimitWatch {
             guard let event = try? JSONDecoder().decode(Saved.self, from: Data(line)),
                 event.kind == EventLog.Kind.checkpoint.rawValue
             else { continue }
-            limit.saveSeconds = max(limit.saveSeconds ?? 0, event.seconds)
+            saves = (saves + [event.seconds]).suffix(Self.newest)
         }
+        limit.saveSeconds = saves.max()
     }
 }

@@ -7,7 +7,7 @@ extension RunStatus {
         var lines = ["run \(printable(directory.path)): \(state.rawValue)"]
         if state == .running, let phase { lines[0] += ", \(phase.rawValue)" }
         if state == .ended, let outcome { lines[0] += ", exit code \(outcome.exit.rawValue)" }
-        if restarts > 0 { lines[0] += ", restarted \(restarts) time\(restarts == 1 ? "" : "s")" }
+        lines[0] += restarted
         if state == .ended, let outcome, !outcome.message.isEmpty { lines.append(printable(outcome.message)) }
         if let slurm { lines.append(Self.line(slurm)) }
         let longest = models.map(\.name.count).max() ?? 0
@@ -51,6 +51,11 @@ extension RunStatus {
             + (stragglers[beat.rank].map { ", STRAGGLER: \(ProgressRenderer.digits($0)) times the median" } ?? "")
     }
 
+    /// How often it began anew, to follow other words; empty if it never did.
+    private var restarted: String {
+        restarts == 0 ? "" : ", restarted \(restarts) time\(restarts == 1 ? "" : "s")"
+    }
+
     /// One line for a list of runs.
     package var summary: String {
         let current = models.last { $0.step > 0 } ?? models.first
@@ -59,9 +64,9 @@ extension RunStatus {
         if let current { text += ", \(current.name) step \(current.step)/\(current.totalSteps)" }
         if let loss = current?.loss { text += ", loss \(ProgressRenderer.digits(loss))" }
         if let left = current?.secondsLeft { text += ", \(ProgressRenderer.duration(left)) left" }
-        if restarts > 0 { text += ", restarted \(restarts) times" }
+        text += restarted
         if let slurm { text += ", SLURM job \(slurm.job)" + (slurm.state.map { " \($0.state.lowercased())" } ?? "") }
-        if !silent.isEmpty { text += ", \(silent.count) silent ranks" }
+        if !silent.isEmpty { text += ", \(silent.count) silent rank\(silent.count == 1 ? "" : "s")" }
         return text
     }
 

@@ -72,6 +72,13 @@ final class ClusterRun {
     /// What `diptych run` said in the job, through all restarts.
     var log: String { (try? String(contentsOfFile: "\(path)/slurm-\(job).out", encoding: .utf8)) ?? "" }
 
+    /// SLURM's log of a run as it was submitted last: that of its own task in an array.
+    private func story(of run: String?) -> String {
+        let submission = try? JSONSerialization.jsonObject(with: Data(text("submission.json", of: run).utf8))
+        let path = (submission as? [String: Any])?["log"] as? String ?? ""
+        return (try? String(contentsOfFile: path, encoding: .utf8)) ?? "no log \(path)"
+    }
+
     /// The lines of the event log of one kind.
     func events(_ kind: String, of run: String? = nil) -> [[String: Any]] {
         text("logs/events.jsonl", of: run).split(separator: "\n").compactMap {
@@ -113,13 +120,12 @@ final class ClusterRun {
         #expect(try field("JobState", of: job) == "COMPLETED", "\(log)", sourceLocation: sourceLocation)
         let count = try #require(Int(field("Restarts", of: job)))
         #expect(restarts.contains(count), "\(count) restarts\n\(log)", sourceLocation: sourceLocation)
-        if member == nil {
-            // The log is one story, through all restarts.
-            for restart in 1..<count + 1 {
-                #expect(log.contains("restart \(restart) of SLURM job"), "\(log)", sourceLocation: sourceLocation)
-            }
-            #expect(log.contains("\ndone: "), "\(log)", sourceLocation: sourceLocation)
+        // The log is one story, through all restarts.
+        let story = self.story(of: member?.run)
+        for restart in 1..<count + 1 {
+            #expect(story.contains("restart \(restart) of SLURM job"), "\(story)", sourceLocation: sourceLocation)
         }
+        #expect(story.contains("\ndone: "), "\(story)", sourceLocation: sourceLocation)
         let outcome = try JSONSerialization.jsonObject(with: Data(text("outcome.json", of: member?.run).utf8))
         let weights = (outcome as? [String: Any])?["weights_sha256"] as? [String: String]
         #expect(try weights == Reference.weights(seed: member?.seed ?? 7, steps: steps), sourceLocation: sourceLocation)
