@@ -142,18 +142,43 @@ extension Cluster {
             #expect(answer.code == 69 && answer.error.hasPrefix("cluster: needs root"), "\(answer)")
         }
 
+        private static func folder() throws -> String {
+            let folder = LocalCluster.temporary + "/diptych-doctor-\(UUID().uuidString)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            return folder
+        }
+
+        /// What the doctor finds on three nodes.
+        private static func findings(
+            _ launcher: String, _ folder: String
+        ) throws -> (found: [[String: Any]], answer: LocalCluster.Answer) {
+            let answer = try LocalCluster.login(words: [
+                "salloc", "--quiet", "--nodes=3", "--ntasks-per-node=1", LocalCluster.program, "doctor", "--launcher",
+                launcher, "--runs", folder, "--json",
+            ])
+            return (try #require(try answer.json["findings"] as? [[String: Any]], "\(answer.error)"), answer)
+        }
+
+        /// Another file system lies on the folder, on one node only.
+        @Test func `The doctor finds the node that does not see the runs`() throws {
+            let folder = try Self.folder()
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try LocalCluster.onNode(2, "mount", "-t", "tmpfs", "none", folder)
+            defer { try? LocalCluster.onNode(2, "umount", folder) }
+            let (found, answer) = try Self.findings("srun", folder)
+            let shared = try #require(found.first { $0["subject"] as? String == "shared folder" })
+            #expect(answer.code == 74 && shared["verdict"] as? String == "bad", "\(answer)")
+            #expect((shared["text"] as? String)?.contains("n2") == true, "\(shared)")
+            let locking = try #require(found.first { $0["subject"] as? String == "locking" })
+            #expect((locking["text"] as? String)?.contains("could not be tried") == true, "\(locking)")
+        }
+
         /// On the very nodes: all subjects that need ranks are looked at, and nothing is wrong with them.
         @Test(arguments: ["srun", "mpirun"])
         func `The doctor looks at the nodes of an allocation`(launcher: String) throws {
-            let folder = LocalCluster.temporary + "/diptych-doctor-\(UUID().uuidString)"
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let folder = try Self.folder()
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let answer = try LocalCluster.login(words: [
-                "salloc", "--quiet", "--nodes=3", "--ntasks-per-node=1", LocalCluster.program, "doctor", "--launcher",
-                launcher,
-                "--runs", folder, "--json",
-            ])
-            let found = try #require(try answer.json["findings"] as? [[String: Any]], "\(answer.error)")
+            let (found, answer) = try Self.findings(launcher, folder)
             func text(_ subject: String) -> String? {
                 found.first { $0["subject"] as? String == subject && $0["verdict"] as? String == "good" }?["text"]
                     as? String

@@ -5,7 +5,8 @@ import Jobs
 package struct TimeLimit: Hashable {
     /// Unix time at which SLURM ends the job, in seconds.
     package var end: Double
-    /// The longest that one of the run's newest checkpoints took, in seconds; nil when none was written yet.
+    /// What a checkpoint takes, in seconds: the longest of this execution, before there is one the median of the newest of
+    /// former executions, which a single slow one does not change; nil when the run has written none.
     package var saveSeconds: Double?
 
     /// What is taken for the time of a checkpoint before one was measured, in seconds.
@@ -40,10 +41,10 @@ package struct TimeLimit: Hashable {
 final class TimeLimitWatch {
     private var limit: TimeLimit
     private var offset: UInt64 = 0
-    /// What the newest checkpoints took, those of former executions too.
-    private var saves: [Double] = []
-    /// How many of them count: a single slow one long ago shall not shorten every execution.
-    private static let newest = 10
+    /// How many checkpoints of former executions count.
+    private static let newest = 11
+    /// The longest checkpoint of this execution.
+    private var longest = 0.0
     private let events: String
     private let job: Job
 
@@ -64,11 +65,16 @@ final class TimeLimitWatch {
         }
         events = directory.events
         self.job = job
+        let former = newSaves().suffix(Self.newest).sorted()
+        if !former.isEmpty { limit.saveSeconds = former[(former.count - 1) / 2] }
     }
 
     /// What to say when the run must stop now; nil as long as it may go on.
     func reason(now: Double, beats: [Heartbeat]) -> String? {
-        measure()
+        if let own = newSaves().max() {
+            longest = max(longest, own)
+            limit.saveSeconds = longest
+        }
         guard limit.isDue(now: now, stepSeconds: TimeLimit.stepSeconds(beats, job: job)) else { return nil }
         let save = limit.saveSeconds.map { ", and a checkpoint takes \(ProgressRenderer.digits($0)) s" } ?? ""
         return "the time limit is \(Int(max(0, limit.end - now))) s away" + save
@@ -79,20 +85,17 @@ final class TimeLimitWatch {
         var seconds: Double
     }
 
-    /// Takes note of the checkpoints that the event log tells of since the last look.
-    private func measure() {
-        guard let handle = FileHandle(forReadingAtPath: events) else { return }
+    /// The seconds of the checkpoints that the event log tells of since the last look.
+    private func newSaves() -> [Double] {
+        guard let handle = FileHandle(forReadingAtPath: events) else { return [] }
         defer { try? handle.close() }
         guard (try? handle.seek(toOffset: offset)) != nil, let bytes = try? handle.readToEnd(),
             let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
-        else { return }
+        else { return [] }
         offset += UInt64(end - bytes.startIndex + 1)
-        for line in bytes[...end].split(separator: UInt8(ascii: "\n")) {
-            guard let event = try? JSONDecoder().decode(Saved.self, from: Data(line)),
-                event.kind == EventLog.Kind.checkpoint.rawValue
-            else { continue }
-            saves = (saves + [event.seconds]).suffix(Self.newest)
+        return bytes[...end].split(separator: UInt8(ascii: "\n")).compactMap { line in
+            let event = try? JSONDecoder().decode(Saved.self, from: Data(line))
+            return event?.kind == EventLog.Kind.checkpoint.rawValue ? event?.seconds : nil
         }
-        limit.saveSeconds = saves.max()
     }
 }

@@ -102,6 +102,14 @@ enum LocalCluster {
         #expect(Glibc.kill(process, SIGKILL) == 0)
     }
 
+    /// Runs a command in a node's view of the file system.
+    static func onNode(_ node: Int, _ words: String...) throws {
+        let text = try String(contentsOfFile: "\(state)/n\(node)/slurmd.pid", encoding: .utf8)
+        let process = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        let answer = try run(["nsenter", "--mount", "--target", process] + words)
+        try #require(answer.code == 0, "\(answer.error)")
+    }
+
     /// Plugs a node's network cable in or out.
     static func connect(node: Int, _ isConnected: Bool) throws {
         let bridge = try "dip" + String((state as NSString).lastPathComponent.suffix(6))
