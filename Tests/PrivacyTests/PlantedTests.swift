@@ -201,6 +201,19 @@ private enum Planted {
         #expect(sets.members == 16 && sets.heldOut == 16)
         #expect(single.auc < 0.7 && sets.auc > 0.75)
         #expect(sets.settings["attack"] == "weak")
+        // One that knows the calibration half by heart, and nothing else.
+        let calibrates = Set(population.calibration)
+        let learnt = AttackEvaluation.Scored(
+            name: "learnt", title: "Learnt", access: .predictions,
+            settings: [
+                ScoredSetting(
+                    settings: [:], evaluations: 1,
+                    scores: population.isMember.indices.map {
+                        calibrates.contains($0) && population.isMember[$0] ? 1 : 0
+                    })
+            ], isFitted: true)
+        #expect(try SetLevelTest.figures([learnt, scored], population)?.settings["attack"] == "weak")
+        #expect(try SetLevelTest.figures([learnt], population)?.settings["attack"] == "learnt")
     }
 }
 

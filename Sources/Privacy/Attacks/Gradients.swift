@@ -97,6 +97,7 @@ package struct GradientNorms: MembershipAttack {
     package var measurement: any AttackMeasurement { gradients }
     package var access: AttackAccess { reference == .shadows ? .training : .weights }
     package var shadowImages: ShadowModel.Images? { reference == .shadows ? .own : nil }
+    package var isFitted: Bool { reference == .calibration }
     package var name: String { "gsa\(average.rawValue)" + (reference == .shadows ? "" : "-calibrated") }
     package var title: String {
         "GSA\(average.rawValue), fitted to "

@@ -12,6 +12,8 @@ public protocol MembershipAttack: Sendable {
     var measurement: any AttackMeasurement { get }
     /// Which images shadow models must have been asked about, by the same measurement; nil for an attack that needs none.
     var shadowImages: ShadowModel.Images? { get }
+    /// Whether something is fitted to the calibration half, so that figures of that half flatter the attack.
+    var isFitted: Bool { get }
 
     /// The scores of every setting of the attack's grid.
     ///
@@ -25,6 +27,8 @@ public protocol MembershipAttack: Sendable {
 extension MembershipAttack {
     /// None.
     public var shadowImages: ShadowModel.Images? { nil }
+    /// Nothing is.
+    public var isFitted: Bool { false }
 }
 
 /// The scores of one setting of an attack.

@@ -10,6 +10,7 @@ package struct SecMINetworks: MembershipAttack {
     package let name = "secmi-nns"
     package let title = "SecMI, small network on the residual (arXiv 2302.01316)"
     package let access = AttackAccess.predictions
+    package let isFitted = true
     private let residuals: SecMIMeasurement
     package var measurement: any AttackMeasurement { residuals }
 
@@ -48,6 +49,7 @@ package struct QuantileRegression: MembershipAttack {
     package let name = "quantile"
     package let title = "Quantile regression of the t-error (arXiv 2312.05140)"
     package let access = AttackAccess.predictions
+    package let isFitted = true
     private static let quantiles: [Float] = [0.05, 0.2, 0.5]
     private let residuals: SecMIMeasurement
     package var measurement: any AttackMeasurement { residuals }

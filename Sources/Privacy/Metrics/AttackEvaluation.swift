@@ -9,13 +9,18 @@ public enum AttackEvaluation {
         public let access: AttackAccess
         /// One list of scores for each setting.
         public let settings: [ScoredSetting]
+        /// Whether something was fitted to the calibration half.
+        public let isFitted: Bool
 
         /// Gathers the scores of an attack.
-        public init(name: String, title: String, access: AttackAccess, settings: [ScoredSetting]) {
+        public init(
+            name: String, title: String, access: AttackAccess, settings: [ScoredSetting], isFitted: Bool = false
+        ) {
             self.name = name
             self.title = title
             self.access = access
             self.settings = settings
+            self.isFitted = isFitted
         }
     }
 

@@ -3,7 +3,8 @@ import Tensor
 /// Whether a *group* of images was in training: weak evidence about each image adds up over a set.
 ///
 /// Per-image attacks may fail where a test of sets does not (Li et al., arXiv 2502.02970, on distilled generators). Here
-/// the score of a set is the mean of its images' scores by the attack that is strongest on the calibration half.
+/// the score of a set is the mean of its images' scores by the attack that is strongest on the calibration half, unless
+/// something was fitted to that half for it: there such an attack looks stronger than it is.
 public enum SetLevelTest {
     /// Images of one set.
     public static let size = 16
@@ -19,7 +20,9 @@ public enum SetLevelTest {
     public static func figures(
         _ attacks: [AttackEvaluation.Scored], _ population: Population
     ) throws -> AttackFigures? {
-        let chosen = attacks.map { attack -> (name: String, setting: ScoredSetting, area: Double) in
+        let honest = attacks.filter { !$0.isFitted }
+        let chosen = (honest.isEmpty ? attacks : honest).map {
+            attack -> (name: String, setting: ScoredSetting, area: Double) in
             let setting = AttackEvaluation.calibrated(attack, population)
             let (members, heldOut) = population.divided(setting.scores, rows: population.calibration)
             return (attack.name, setting, ROCCurve(members: members, heldOut: heldOut).area)

@@ -134,7 +134,7 @@ struct AuditScoring {
             results.table(of: attack, view: view).map { table in
                 Scored(
                     name: attack.name, title: attack.title, access: attack.access,
-                    settings: attack.scores(table, population))
+                    settings: attack.scores(table, population), isFitted: attack.isFitted)
             }
         }
         if let samples = results.samples(of: view) { scored.append(nearest(samples, view: view, population)) }
@@ -160,7 +160,7 @@ struct AuditScoring {
                 ? attack
                 : Scored(
                     name: attack.name + "-mix", title: attack.title + ", models in turn", access: attack.access,
-                    settings: attack.settings)
+                    settings: attack.settings, isFitted: attack.isFitted)
         }
         let teachers = views.indices.filter { views[$0].part != nil }.map { scored(view: $0, population) }
         let joined = teachers[0].compactMap { attack -> Scored? in
@@ -169,7 +169,7 @@ struct AuditScoring {
             return Scored(
                 name: attack.name + "-joined", title: attack.title + ", scores of all models joined",
                 access: attack.access == .weights ? .weights : .predictions,
-                settings: CombinedModels.join(alike.map(\.settings), population))
+                settings: CombinedModels.join(alike.map(\.settings), population), isFitted: attack.isFitted)
         }
         return mixed + joined
     }
