@@ -43,6 +43,18 @@ private struct ShadowGolden: Decodable {
             count: rows, width: width, values: Formula.uniform(name, rows * width).map { Float($0) + 1.5 })
     }
 
+    /// A shadow that was asked for an attack's measurement.
+    func shadow(
+        _ index: Int, _ what: String, of attack: any MembershipAttack, hasSeen: [Bool], isMember: [Bool] = []
+    ) throws -> ShadowModel {
+        var shadow = ShadowModel(hasSeen: hasSeen, isMember: isMember)
+        let images = try #require(attack.shadowImages)
+        shadow.add(
+            table("shadow \(index) \(what)", rows: images == .own ? own : candidates, of: attack),
+            of: attack.measurement, on: images)
+        return shadow
+    }
+
     func population(_ shadows: [ShadowModel]) -> Population {
         Population(
             isMember: (0..<candidates).map { $0 % 2 == 0 }, calibration: Array(0..<candidates / 2),
@@ -56,12 +68,8 @@ private struct ShadowGolden: Decodable {
     @Test func likelihoodRatiosAreThoseOfTheirDefinition() throws {
         let golden = try ShadowGolden.load()
         let attack = try golden.attack("lira")
-        let shadows = golden.lira.seen.enumerated().map { index, seen in
-            var shadow = ShadowModel(hasSeen: seen, isMember: [])
-            shadow.add(
-                golden.table("shadow \(index) losses", rows: golden.candidates, of: attack), of: attack.measurement,
-                on: .candidates)
-            return shadow
+        let shadows = try golden.lira.seen.enumerated().map {
+            try golden.shadow($0, "losses", of: attack, hasSeen: $1)
         }
         let table = golden.table("release losses", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
@@ -78,12 +86,8 @@ private struct ShadowGolden: Decodable {
     @Test func twoShadowsHaveOneDeviation() throws {
         let golden = try ShadowGolden.load()
         let attack = try golden.attack("lira")
-        let shadows = (0..<2).map { index in
-            var shadow = ShadowModel(hasSeen: golden.lira.seen[3], isMember: [])
-            shadow.add(
-                golden.table("shadow \(index) losses", rows: golden.candidates, of: attack), of: attack.measurement,
-                on: .candidates)
-            return shadow
+        let shadows = try (0..<2).map {
+            try golden.shadow($0, "losses", of: attack, hasSeen: golden.lira.seen[3])
         }
         let table = golden.table("release losses", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
@@ -96,13 +100,9 @@ private struct ShadowGolden: Decodable {
         let golden = try ShadowGolden.load()
         let expected = name == "gsa1" ? golden.gsa1 : golden.gsa2
         let attack = try golden.attack(name)
-        let shadows = expected.is_member.enumerated().map { index, isMember in
-            var shadow = ShadowModel(
-                hasSeen: Array(repeating: false, count: golden.candidates), isMember: isMember)
-            shadow.add(
-                golden.table("shadow \(index) gradients", rows: golden.own, of: attack), of: attack.measurement,
-                on: .own)
-            return shadow
+        let unseen = Array(repeating: false, count: golden.candidates)
+        let shadows = try expected.is_member.enumerated().map {
+            try golden.shadow($0, "gradients", of: attack, hasSeen: unseen, isMember: $1)
         }
         let table = golden.table("release gradients", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
