@@ -312,6 +312,13 @@ import Testing
             unknown.code == 74 && unknown.error.contains("SLURM does not tell whether that has ended"), "\(unknown)")
         try cluster.add("squeue", "echo \"RUNNING|None|n1|1:00:00|/home/eve/x.sbatch\"")
         #expect(try cluster.start("submit", "job.yaml", "--run", "r").result().code == 0, "another's job")
+        try cluster.add("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+        #expect(try cluster.start("submit", "job.yaml", "--run", "r").result().code == 0, "forgotten")
+        // What slurmctld has told scontrol is not asked for again.
+        try cluster.add("scontrol", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+        try cluster.add("squeue", "touch \"$(dirname \"$0\")/../asked\"; exit 1")
+        #expect(try cluster.start("submit", "job.yaml", "--run", "r").result().code == 0)
+        #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/asked"))
     }
 
     /// A site's default for jobs that ask for no memory may be less than a rank takes: SLURM would kill the ranks.

@@ -66,15 +66,21 @@ package struct SlurmTools {
         return answer
     }
 
-    /// Where a job stands: by scontrol, which also knows jobs that have just ended, then by squeue, then by sacct.
+    /// Where a job stands: by scontrol, which also knows jobs that have just ended; by squeue, where scontrol does not
+    /// answer; then by sacct.
     func state(of job: String) -> Lookup {
         let answer = ShortCommand.run("scontrol", ["show", "job", "--oneliner", job], machine)
         if answer.isGood, let line = answer.output.first(where: { $0.contains("JobState=") }) {
             return .known(Self.parse(scontrol: line))
         }
-        let queue = ShortCommand.run("squeue", ["--noheader", "--jobs=\(job)", "--format=%T|%r|%N|%L|%o"], machine)
-        if queue.isGood, let line = queue.output.last(where: { $0.contains("|") }) {
-            return .known(Self.parse(squeue: line))
+        var isForgotten = answer.complaint.contains("Invalid job id")
+        // Both ask slurmctld: what it has told one need not be asked for again.
+        if !isForgotten {
+            let queue = ShortCommand.run("squeue", ["--noheader", "--jobs=\(job)", "--format=%T|%r|%N|%L|%o"], machine)
+            if queue.isGood, let line = queue.output.last(where: { $0.contains("|") }) {
+                return .known(Self.parse(squeue: line))
+            }
+            isForgotten = queue.complaint.contains("Invalid job id")
         }
         let accounting = ShortCommand.run(
             "sacct",
@@ -83,7 +89,7 @@ package struct SlurmTools {
         if accounting.isGood, let line = accounting.output.last(where: { $0.contains("|") }) {
             return .known(Self.parse(sacct: line))
         }
-        return answer.complaint.contains("Invalid job id") ? .forgotten : .unavailable(answer.complaint)
+        return isForgotten ? .forgotten : .unavailable(answer.complaint)
     }
 
     /// The bytes on a node that a partition gives to a job that does not ask for memory; nil for no limit, or no answer.
