@@ -10,7 +10,8 @@ public enum AttackCatalogue {
     ///   - samples: Images that the release has made; without them there is no `gan-leaks`.
     ///   - tensors: Number of parameter tensors of the network, if its weights are known; else there is no `gsa`.
     ///   - neighbours: The attack that knows the split, where there is one.
-    ///   - hasShadows: Whether the attacker has shadow models; without them there is no `lira`.
+    ///   - hasShadows: Whether the attacker has shadow models; without them there is no `lira`, and no
+    ///     `gsa` but the calibrated ones.
     package static func attacks(
         schedule: NoiseSchedule, samples: ImageSet?, tensors: Int?, neighbours: NeighbourLean? = nil,
         hasShadows: Bool = false
