@@ -34,7 +34,10 @@ extension MemoryPlan.NetworkCost {
             parameters: cost.parameters,
             activationFloatsPerImage: job.numerics.recomputeBlocks
                 ? cost.recomputedActivationFloats : cost.activationFloats,
-            workingBytes: Dictionary(uniqueKeysWithValues: sizes.map { ($0, configuration.workingBytes(images: $0)) }),
+            stepBytes: Dictionary(
+                uniqueKeysWithValues: sizes.map {
+                    ($0, configuration.stepBytes(images: $0, recomputingBlocks: job.numerics.recomputeBlocks))
+                }),
             multiplyAddsPerImage: cost.multiplyAdds)
     }
 }

@@ -8,16 +8,17 @@ public struct MemoryPlan: Hashable, Sendable {
         public var parameters: Int
         /// Floats kept from the forward to the backward pass, for each image of a lane.
         public var activationFloatsPerImage: Int
-        /// Bytes held for a moment only within a step, by the number of images of a lane.
-        public var workingBytes: [Int: Int]
+        /// The most bytes that a lane's passes hold at a time, gradients of weights included, by its number of images;
+        /// where it is not known, only activations count.
+        public var stepBytes: [Int: Int]
         /// Multiply-adds of one image's forward pass.
         public var multiplyAddsPerImage: Int
 
         /// Names the costs.
         public init(
-            parameters: Int, activationFloatsPerImage: Int, workingBytes: [Int: Int] = [:], multiplyAddsPerImage: Int
+            parameters: Int, activationFloatsPerImage: Int, stepBytes: [Int: Int] = [:], multiplyAddsPerImage: Int
         ) {
-            self.workingBytes = workingBytes
+            self.stepBytes = stepBytes
             self.parameters = parameters
             self.activationFloatsPerImage = activationFloatsPerImage
             self.multiplyAddsPerImage = multiplyAddsPerImage
@@ -30,13 +31,14 @@ public struct MemoryPlan: Hashable, Sendable {
         public var weights: Int
         /// Frozen teachers, with their copy for the forward pass.
         public var teachers: Int
-        /// Gradient sums of lanes, held while the tree is worked through.
+        /// Gradient sums of earlier lanes, held while the tree is worked through.
         public var gradients: Int
         /// This rank's shard of both moments and of the moving average.
         public var optimizer: Int
         /// What one lane keeps for its backward pass.
         public var activations: Int
-        /// What a step holds for a moment only: gradients of activations, scratch memory of the kernels.
+        /// What a lane's passes hold beyond that at their peak: gradients of weights, which come while activations go,
+        /// gradients of activations, scratch memory of the kernels.
         public var working: Int
         /// Code, libraries, compiled kernels, MPI's buffers.
         public var process: Int
@@ -97,11 +99,12 @@ public struct MemoryPlan: Hashable, Sendable {
             let sums = groups.flatMap { $0 }.map { LaneShape.peakSums(of: $0, lanes: options.lanes) }.max() ?? 1
             let shard = (padded / Self.block + smallest - 1) / smallest * Self.block
             let copies = groups.flatMap { $0 }.contains { $0.count > 1 } ? 2 : 0
+            let activations = 4 * cost.activationFloatsPerImage * options.imagesPerLane
+            let step = cost.stepBytes[options.imagesPerLane] ?? activations
             let rank = RankBytes(
-                weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded, gradients: sums * 4 * padded,
-                optimizer: 3 * 4 * shard, activations: 4 * cost.activationFloatsPerImage * options.imagesPerLane,
-                working: cost.workingBytes[options.imagesPerLane] ?? 0, process: Self.processBytes,
-                saving: saving)
+                weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded,
+                gradients: (sums - 1) * 4 * padded, optimizer: 3 * 4 * shard, activations: activations,
+                working: max(0, step - activations), process: Self.processBytes, saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest?.total ?? 0, exchangedExtra: widest?.extra ?? 0)
         }
         var phases: [Phase] = []

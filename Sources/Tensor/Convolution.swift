@@ -30,8 +30,35 @@ package struct ConvolutionShape: Hashable, Sendable {
 
     /// Bytes of scratch memory that the greediest direction takes while it runs. Compiles all three.
     package var scratchBytes: Int {
-        [ConvolutionDirection.forward, .sourceGradient, .weightsGradient]
-            .map { CompiledConvolution.of(self, $0).primitive.scratchBytes }.max() ?? 0
+        ConvolutionDirection.allCases
+            .map { CompiledConvolution.of(slices[0].shape, $0).primitive.scratchBytes }.max() ?? 0
+    }
+
+    /// Winograd's transformed images that may exist at a time, in bytes.
+    static let transformedBytes = 40 << 20
+
+    /// Some consecutive images of a batch, which are convolved by themselves.
+    package struct Slice: Hashable, Sendable {
+        package let firstImage: Int
+        package let shape: ConvolutionShape
+    }
+
+    /// The batch in as many slices as keep the scratch memory of its 3x3 kernels small: Winograd F(4x4, 3x3) makes 36 numbers of
+    /// 16, of source and result. A function of the shape alone. Raise ``NumericsProfile/currentRules`` with every change: the
+    /// gradient of the weights is a sum over slices.
+    package var slices: [Slice] {
+        let transformed = 9 * (source[1] * source[2] * source[3] + weights[0] * result[2] * result[3])
+        let isTransformed =
+            weights[2] == 3 && weights[3] == 3 && stride == 1 && source[1] % 16 == 0 && weights[0] % 16 == 0
+        let count = isTransformed ? (source[0] * transformed - 1) / Self.transformedBytes + 1 : 1
+        let images = (source[0] + count - 1) / count
+        return Swift.stride(from: 0, to: source[0], by: images).map { first in
+            Slice(
+                firstImage: first,
+                shape: ConvolutionShape(
+                    source: [min(images, source[0] - first)] + source.dropFirst(), weights: weights, stride: stride,
+                    padding: padding, hasBias: hasBias))
+        }
     }
 
     /// (N, out, H', W') with H' = floor((H + top + bottom - kernel height) / stride) + 1.
@@ -124,12 +151,15 @@ final class CompiledConvolution: Sendable {
     // MARK: Execution
     // Pointers do not keep their storage: whatever only this function holds is held until oneDNN has read it.
 
-    /// y = x * weight + bias.
-    func forward(_ x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int, into y: Tensor) {
+    /// y = x * weight + bias, for the images from `first` on that this is compiled for; as the next two.
+    func forward(
+        _ x: Tensor, from first: Int = 0, weight: Parameter, bias: Parameter?, sourceBlock: Int, into y: Tensor
+    ) {
         let source = x.converted(toBlock: sourceBlock)
         let result = y.scratch(forBlock: Layout.blockSize)
         var arrays: [(OneDNN.Role, UnsafeMutablePointer<Float>)] = [
-            (.source, source.unsafeElements), (.result, result.unsafeElements),
+            (.source, source.unsafeElements(fromImage: first, of: x)),
+            (.result, result.unsafeElements(fromImage: first, of: y)),
         ]
         if let bias { arrays.append((.bias, bias.unsafeValues)) }
         withExtendedLifetime(source) { withWeights(weight) { primitive.run(arrays + [(.weights, $0)]) } }
@@ -137,14 +167,16 @@ final class CompiledConvolution: Sendable {
     }
 
     /// The gradient of x.
-    func sourceGradient(_ gradient: Tensor, weight: Parameter, sourceBlock: Int, into dx: Tensor) {
+    func sourceGradient(
+        _ gradient: Tensor, from first: Int = 0, weight: Parameter, sourceBlock: Int, into dx: Tensor
+    ) {
         let incoming = gradient.converted(toBlock: Layout.blockSize)
         let result = dx.scratch(forBlock: sourceBlock)
         withExtendedLifetime(incoming) {
             withWeights(weight) {
                 primitive.run([
-                    (.resultGradient, incoming.unsafeElements), (.weights, $0),
-                    (.sourceGradient, result.unsafeElements),
+                    (.resultGradient, incoming.unsafeElements(fromImage: first, of: gradient)), (.weights, $0),
+                    (.sourceGradient, result.unsafeElements(fromImage: first, of: dx)),
                 ])
             }
         }
@@ -153,7 +185,7 @@ final class CompiledConvolution: Sendable {
 
     /// Adds the gradients of weight and bias to theirs.
     func weightsGradient(
-        _ gradient: Tensor, source x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int
+        _ gradient: Tensor, from first: Int = 0, source x: Tensor, weight: Parameter, bias: Parameter?, sourceBlock: Int
     ) {
         let source = x.converted(toBlock: sourceBlock)
         let incoming = gradient.converted(toBlock: Layout.blockSize)
@@ -161,7 +193,8 @@ final class CompiledConvolution: Sendable {
         let reorder = target.adds ? addingReorder : weightsReorder
         let computed = reorder.map { Storage(count: $0.source.count) }
         var arrays: [(OneDNN.Role, UnsafeMutablePointer<Float>)] = [
-            (.source, source.unsafeElements), (.resultGradient, incoming.unsafeElements),
+            (.source, source.unsafeElements(fromImage: first, of: x)),
+            (.resultGradient, incoming.unsafeElements(fromImage: first, of: gradient)),
             (.weightsGradient, computed?.unsafeElements ?? target.elements),
         ]
         let biasTarget = bias?.takeUnsafeGradient()
@@ -182,5 +215,12 @@ final class CompiledConvolution: Sendable {
         reorder.run(from: weight.unsafeValues, to: storage.unsafeElements)
         weight.keep(ReorderedWeights(memory: reorder.target, storage: storage))
         withExtendedLifetime(storage) { body(storage.unsafeElements) }
+    }
+}
+
+extension Storage {
+    /// The memory of a tensor's images from one on; an image's scalars lie together in every layout.
+    fileprivate func unsafeElements(fromImage first: Int, of x: Tensor) -> UnsafeMutablePointer<Float> {
+        unsafeElements + count / x.shape[0] * first
     }
 }

@@ -8,6 +8,9 @@ public final class FloatBuffer {
     /// The floats; valid for as long as the buffer lives.
     public let unsafeElements: UnsafeMutableBufferPointer<Float>
 
+    /// What the floats were borrowed from, if not from the system.
+    private let storage: Storage?
+
     /// Makes a buffer of zeros.
     ///
     /// - Precondition: `count >= 0`.
@@ -19,6 +22,16 @@ public final class FloatBuffer {
         unsafeElements = UnsafeMutableBufferPointer(
             start: memory.bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
         unsafeElements.initialize(repeating: 0)
+        storage = nil
+    }
+
+    /// Borrows memory from the pool for as long as the buffer lives; contents arbitrary. For what comes and goes with
+    /// every step.
+    init(borrowed count: Int) {
+        let storage = Storage(count: count)
+        self.storage = storage
+        self.count = count
+        unsafeElements = UnsafeMutableBufferPointer(start: storage.unsafeElements, count: count)
     }
 
     /// Makes a buffer that holds a copy of an array.
@@ -28,7 +41,7 @@ public final class FloatBuffer {
     }
 
     deinit {
-        unsafeElements.deallocate()
+        if storage == nil { unsafeElements.deallocate() }
     }
 
     /// One float.

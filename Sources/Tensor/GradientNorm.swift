@@ -14,6 +14,22 @@ public enum GradientNorm {
         }
     }
 
+    /// The same of a gradient in segments; one that crosses a border is copied, so that its numbers are added in the same
+    /// order.
+    public static func blockSquaredNorms(_ gradients: GradientVector, blocks: Range<Int>) -> [Double] {
+        let size = ParameterVector.blockSize
+        let scratch = FloatBuffer(borrowed: size)
+        return blocks.map { block in
+            let range = block * size..<(block + 1) * size
+            if gradients.parts(of: range).count == 1 {
+                let (buffer, start) = gradients.buffer(holding: range)
+                return buffer.squaredNorm(of: start..<start + size)
+            }
+            gradients.copy(range, to: scratch, at: 0)
+            return scratch.squaredNorm(of: 0..<size)
+        }
+    }
+
     /// The norm from the squared norms of all blocks, added in the order of the blocks.
     public static func norm(ofBlockSquaredNorms squaredNorms: [Double]) -> Double {
         squaredNorms.reduce(0, +).squareRoot()

@@ -70,9 +70,9 @@ public final class Parameter {
 
     /// The gradient in logical row-major order: zeros when no backward pass has reached this parameter.
     public var gradient: [Float] {
-        guard memory.hasGradients else { return [Float](repeating: 0, count: count) }
-        memory.settle()
-        return Array(memory.gradients.unsafeElements[range])
+        guard !memory.isStale[entry] else { return [Float](repeating: 0, count: count) }
+        let (buffer, start) = memory.gradients.buffer(holding: range)
+        return buffer[start..<start + count]
     }
 
     /// Keeps a reordered copy of the values until they change, if the vector's owner reads them more than once.
@@ -108,44 +108,37 @@ public final class Parameter {
         precondition(!memory.isFinal[entry], "a contribution to the gradient of \(name) came after it was final")
         let adds = !memory.isStale[entry]
         memory.isStale[entry] = false
-        return (memory.gradients.unsafeElements.baseAddress! + range.lowerBound, adds)
+        let (buffer, start) = memory.gradients.buffer(holding: range)
+        return (buffer.unsafeStart(of: start..<start + count), adds)
     }
 }
 
 /// The flat memory of one or many parameters, with the knowledge which gradients are left over from an earlier pass.
 ///
-/// Clearing gradients only marks them: the next pass writes where it would have added, which saves a pass over memory.
+/// Clearing gradients only marks them, and gives their memory back: the next pass writes where it would have added, which
+/// saves a pass over memory.
 final class ParameterMemory {
     let ranges: [Range<Int>]
     let values: FloatBuffer
+    /// The gradients, as far as there are any.
+    let gradients: GradientVector
     /// Whether a parameter's gradient is to be read as zero, whatever its memory holds.
     var isStale: [Bool]
     /// Whether a parameter's gradient has had its last contribution of the pass that is going on.
     private(set) var isFinal: [Bool]
     /// Whether values are read more than once between changes, so that copies in other orders are worth their memory.
     var keepsReorderedValues = true
-    private let paddedCount: Int
-    private var allocatedGradients: FloatBuffer?
 
     init(ranges: [Range<Int>], paddedCount: Int) {
         self.ranges = ranges
-        self.paddedCount = paddedCount
         values = FloatBuffer(count: paddedCount)
+        gradients = GradientVector(parameters: ranges, paddedCount: paddedCount)
         isStale = [Bool](repeating: true, count: ranges.count)
         isFinal = [Bool](repeating: false, count: ranges.count)
     }
 
-    var hasGradients: Bool { allocatedGradients != nil }
-
-    /// The gradients; allocated at first use, so that a model that only predicts does without.
-    var gradients: FloatBuffer {
-        if let buffer = allocatedGradients { return buffer }
-        let buffer = FloatBuffer(count: paddedCount)
-        allocatedGradients = buffer
-        return buffer
-    }
-
     func clearGradients() {
+        gradients.giveBack()
         for index in isStale.indices {
             isStale[index] = true
             isFinal[index] = false
@@ -173,7 +166,7 @@ final class ParameterMemory {
 
     private func settle(_ index: Int) {
         guard isStale[index] else { return }
-        gradients.unsafeElements[ranges[index]].update(repeating: 0)
+        gradients.fill(ranges[index], with: 0)
         isStale[index] = false
     }
 }

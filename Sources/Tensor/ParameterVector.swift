@@ -68,18 +68,23 @@ public final class ParameterVector {
     /// The values of all parameters. Call ``valuesChanged()`` after writing to them.
     public var values: FloatBuffer { memory.values }
 
-    /// The gradients of all parameters; zero where no backward pass has come since ``clearGradients()``.
+    /// A copy of the gradients of all parameters; zero where no backward pass has come since ``clearGradients()``.
     public var gradients: FloatBuffer {
         memory.settle()
-        return memory.gradients
+        let copy = FloatBuffer(count: paddedCount)
+        memory.gradients.copy(0..<paddedCount, to: copy, at: 0)
+        return copy
     }
+
+    /// The gradients themselves, after a backward pass or in the course of one.
+    public var gradientVector: GradientVector { memory.gradients }
 
     /// Drops what was derived from the values: the weights reordered for convolutions.
     public func valuesChanged() {
         for parameter in parameters { parameter.valuesChanged() }
     }
 
-    /// Makes every gradient read as zero.
+    /// Makes every gradient read as zero, and gives their memory back.
     public func clearGradients() {
         memory.clearGradients()
     }

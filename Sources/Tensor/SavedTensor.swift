@@ -18,6 +18,7 @@ struct SavedTensor {
         shape = x.shape
         node = x.node
         source = x.recomputation.map(Source.recomputed) ?? .kept(x)
+        x.recomputation?.readers += 1
     }
 
     /// The values.
@@ -27,11 +28,18 @@ struct SavedTensor {
         case .recomputed(let recomputation): recomputation.tensor
         }
     }
+
+    /// Declares that this operation will not read the values again, so that they can go before it ends.
+    func finishReading() {
+        if case .recomputed(let recomputation) = source { recomputation.finishReading() }
+    }
 }
 
-/// Makes a tensor again when the first of its readers asks, and holds it until the last has gone: several operations
-/// may read one operand, and their backward passes lie near each other.
+/// Makes a tensor again when the first of its readers asks, and holds it until the last has gone or needs it no more:
+/// several operations may read one operand, and their backward passes lie near each other.
 final class Recomputation {
+    /// Operations that will read the tensor, or may.
+    var readers = 0
     private let compute: () -> Tensor
     private var made: Tensor?
 
@@ -44,6 +52,11 @@ final class Recomputation {
         let tensor = compute()
         made = tensor
         return tensor
+    }
+
+    func finishReading() {
+        readers -= 1
+        if readers == 0 { made = nil }
     }
 }
 

@@ -8,65 +8,50 @@ extension FloatRegion {
     }
 }
 
+/// A range of a gradient, for the communicator: its memory is borrowed when a part of it is asked for.
+struct GradientRegions: FloatVector {
+    let gradients: GradientVector
+    let range: Range<Int>
+
+    var count: Int { range.count }
+
+    func region(_ part: Range<Int>) -> FloatRegion {
+        let (buffer, start) = gradients.buffer(
+            holding: range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
+        return FloatRegion(buffer)[start..<start + part.count]
+    }
+}
+
+extension GradientVector {
+    /// Where one segment ends and another begins.
+    var cuts: [Int] { segments.dropFirst().map(\.lowerBound) }
+}
+
 /// Adds up the gradients of this rank's lanes in the order of the lane tree, in as few vectors as that takes.
 ///
-/// Every lane's backward pass writes into the model's one gradient vector. An earlier lane's gradient is added to a sum
-/// that waits for it, or copied to a vector of its own. The last lane's stays there, and is added part by part as it
-/// becomes final.
+/// Every lane's backward pass writes into the model's gradient vector. An earlier lane's is moved out of it, to be added to
+/// a sum or to wait for one. The last lane's stays there, and is added part by part as it becomes final.
 package final class LaneSums {
-    private final class Pool {
-        let home: FloatBuffer
-        var free: [FloatBuffer] = []
-        var made = 0
-        var copies = 0
-
-        init(home: FloatBuffer) { self.home = home }
-
-        func take(copyOf buffer: FloatBuffer) -> FloatBuffer {
-            copies += 1
-            let copy = free.popLast() ?? make(count: buffer.count)
-            copy.copy(from: buffer, range: 0..<buffer.count)
-            return copy
-        }
-
-        private func make(count: Int) -> FloatBuffer {
-            made += 1
-            return FloatBuffer(count: count)
-        }
-
-        func giveBack(_ buffer: FloatBuffer) {
-            if buffer !== home { free.append(buffer) }
-        }
-    }
-
-    private let pool: Pool
-    private var accumulator: LaneAccumulator<FloatBuffer>
+    private let gradients: GradientVector
+    private var accumulator: LaneAccumulator<GradientVector>
 
     /// - Parameter gradients: The vector into which backward passes write.
-    package init(plan: ReductionPlan, rank: Int, gradients: FloatBuffer) {
-        let pool = Pool(home: gradients)
-        self.pool = pool
+    package init(plan: ReductionPlan, rank: Int, gradients: GradientVector) {
+        self.gradients = gradients
         accumulator = LaneAccumulator(
-            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1, range: 0..<$1.count) },
-            recycle: pool.giveBack)
+            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1, range: 0..<$1.count) })
     }
 
-    /// Vectors made beside the model's gradient vector; they are used again and again.
-    package var vectorsMade: Int { pool.made }
-
-    /// Whole vectors copied so far.
-    package var copiesMade: Int { pool.copies }
-
-    /// Takes the gradient of the next lane, not the rank's last, from the model's gradient vector.
+    /// Takes the gradient of the next lane, not the rank's last, out of the model's gradient vector.
     package func append() {
-        accumulator.append(borrowing: pool.home, copy: pool.take)
+        accumulator.append(gradients.move())
     }
 
     /// The rank's last lane, whose gradient is gathering in the model's gradient vector.
     package struct LastLane {
         /// The sums of the rank's complete subtrees; they lack the last lane wherever it has not been added.
-        package let sums: [FloatBuffer]
-        fileprivate let ending: LaneAccumulator<FloatBuffer>.Ending
+        package let sums: [GradientVector]
+        fileprivate let ending: LaneAccumulator<GradientVector>.Ending
 
         /// Adds the last lane to the sums in a range where its gradient is final; each range once.
         package func add(_ range: Range<Int>) {
@@ -76,11 +61,11 @@ package final class LaneSums {
         }
     }
 
-    /// Lends the sums of the rank's complete subtrees while the last lane comes in; their vectors are free again when
+    /// Lends the sums of the rank's complete subtrees while the last lane comes in; all memory is the pool's again when
     /// `body` returns.
     package func withLastLane<Result>(_ body: (LastLane) throws -> Result) rethrows -> Result {
-        let ending = accumulator.end(with: pool.home)
-        defer { ending.buffers.forEach(pool.giveBack) }
+        let ending = accumulator.end(with: gradients)
+        defer { gradients.giveBack() }
         return try body(LastLane(sums: ending.subtrees.map { ending.buffers[$0] }, ending: ending))
     }
 }

@@ -82,9 +82,9 @@ extension Session {
         }
     }
 
-    /// The phase that is still to be trained and takes most, and what every rank needs there at least: weights, one sum of
-    /// gradients, teachers, activations, an even share of the optimizer's state. Copies of weights, scratch memory, images and
-    /// the program come on top.
+    /// The phase that is still to be trained and takes most, and what every rank needs there at least: weights, teachers, an even
+    /// share of the optimizer's state, and activations or gradients, which come while those go. Copies of weights, scratch
+    /// memory, images and the program come on top.
     private func leastBytes(_ placement: Placement) -> (phase: Phase, bytes: Int)? {
         let plan = MemoryPlan(
             job: job, placement: placement,
@@ -97,7 +97,8 @@ extension Session {
         return plan.phases.filter { unfinished.contains($0.phase) }.map { phase in
             let rank = phase.rank
             // The estimate of activations is good to a tenth; teachers are counted with a copy.
-            return (phase.phase, 2 * vector + 3 * vector / world.size + rank.teachers / 2 + rank.activations * 9 / 10)
+            let passes = max(vector, rank.activations * 9 / 10)
+            return (phase.phase, vector + 3 * vector / world.size + rank.teachers / 2 + passes)
         }.max { $0.1 < $1.1 }
     }
 

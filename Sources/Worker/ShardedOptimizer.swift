@@ -26,7 +26,7 @@ package final class ShardedOptimizer {
     }
 
     /// Squared norms of the shard's blocks of a full-length gradient, in block order.
-    func blockSquaredNorms(of gradients: FloatBuffer) -> [Double] {
+    func blockSquaredNorms(of gradients: GradientVector) -> [Double] {
         let block = ParameterVector.blockSize
         return GradientNorm.blockSquaredNorms(
             gradients, blocks: shard.lowerBound / block..<shard.upperBound / block)
@@ -39,13 +39,16 @@ package final class ShardedOptimizer {
     ///   - gradients: A full-length vector whose shard holds the sum over all lanes.
     ///   - gradientScale: Multiplies that sum.
     func update(
-        values: FloatBuffer, gradients: FloatBuffer, gradientScale: Float, settings: StepSettings
+        values: FloatBuffer, gradients: GradientVector, gradientScale: Float, settings: StepSettings
     ) {
-        let state = Adam.State(
-            values: values, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
-            ema: movingAverage, momentsStart: shard.lowerBound)
-        adam.update(
-            shard, of: state, step: settings.step, learningRate: settings.learningRate, gradientScale: gradientScale,
-            emaDecay: settings.averageDecay)
+        for part in gradients.parts(of: shard) {
+            let (buffer, start) = gradients.buffer(holding: part)
+            let state = Adam.State(
+                values: values, gradients: buffer, gradientsStart: part.lowerBound - start, firstMoment: firstMoment,
+                secondMoment: secondMoment, ema: movingAverage, momentsStart: shard.lowerBound)
+            adam.update(
+                part, of: state, step: settings.step, learningRate: settings.learningRate,
+                gradientScale: gradientScale, emaDecay: settings.averageDecay)
+        }
     }
 }

@@ -86,12 +86,13 @@ package final class Trainer {
         initialize(parameters)
         parameters.valuesChanged()
         plan = ReductionPlan(
-            lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size))
+            lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size),
+            cuts: parameters.gradientVector.cuts)
         // A single lane uses the weights once in each direction.
         parameters.keepsReorderedValues = plan.lanes[group.rank].count > 1
         optimizer = ShardedOptimizer(adam: adam, shard: plan.shards[group.rank], values: parameters.values)
         reduction = OrderedReduceScatter(communicator: group, plan: plan)
-        sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradients)
+        sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradientVector)
     }
 
     /// Buckets for a group: of 4 MB if its ranks are on several hosts. Between ranks on one host, the cores that compute
@@ -165,7 +166,8 @@ package final class Trainer {
             try times.measure(.communication) { try reduction.release(ranges) }
         }
         try reduction.begin(
-            sums: last.sums.map(FloatRegion.init), into: FloatRegion(last.sums[0])[optimizer.shard])
+            sums: last.sums.map { GradientRegions(gradients: $0, range: 0..<$0.count) },
+            into: GradientRegions(gradients: last.sums[0], range: optimizer.shard))
         var late = [[0..<parameters.paddedCount]]
         if group.size > 1, let bucketFloats {
             var buckets = parameters.gradientBuckets(of: tape, floats: bucketFloats)[...]

@@ -71,40 +71,28 @@ import Testing
         init(_ text: String) { self.text = text }
     }
 
-    private func accumulate(_ lanes: Range<Int>, of total: Int, borrowing: Bool) -> (
-        sums: [String], recycled: Int, peak: Int
-    ) {
-        var recycled = 0
+    private func accumulate(_ lanes: Range<Int>, of total: Int) -> (sums: [String], peak: Int) {
         var peak = 0
-        let gradient = Expression("")
         var accumulator = LaneAccumulator<Expression>(
-            tree: LaneTree(lanes: total), lanes: lanes,
-            add: { $0.text = "(\($0.text) \($1.text))" }, recycle: { _ in recycled += 1 })
+            tree: LaneTree(lanes: total), lanes: lanes, add: { $0.text = "(\($0.text) \($1.text))" })
         for lane in lanes {
-            if borrowing {
-                gradient.text = "\(lane)"
-                accumulator.append(borrowing: gradient) { Expression($0.text) }
-            } else {
-                accumulator.append(Expression("\(lane)"))
-            }
+            accumulator.append(Expression("\(lane)"))
             peak = max(peak, accumulator.sums.count)
         }
-        return (accumulator.finish().map(\.buffer.text), recycled, peak)
+        return (accumulator.finish().map(\.buffer.text), peak)
     }
 
-    @Test(arguments: [false, true])
-    func addsInTheOrderOfTheTree(borrowing: Bool) {
-        #expect(accumulate(0..<4, of: 4, borrowing: borrowing).sums == ["((0 1) (2 3))"])
-        #expect(accumulate(0..<7, of: 7, borrowing: borrowing).sums == ["(((0 1) (2 3)) ((4 5) 6))"])
-        #expect(accumulate(3..<7, of: 8, borrowing: borrowing).sums == ["3", "(4 5)", "6"])
-        #expect(accumulate(2..<2, of: 8, borrowing: borrowing).sums == [])
+    @Test func addsInTheOrderOfTheTree() {
+        #expect(accumulate(0..<4, of: 4).sums == ["((0 1) (2 3))"])
+        #expect(accumulate(0..<7, of: 7).sums == ["(((0 1) (2 3)) ((4 5) 6))"])
+        #expect(accumulate(3..<7, of: 8).sums == ["3", "(4 5)", "6"])
+        #expect(accumulate(2..<2, of: 8).sums == [])
     }
 
     @Test(arguments: [(0..<1, 1), (0..<4, 4), (0..<7, 7), (3..<7, 8), (2..<5, 6)])
     func whatTheLastLaneLeavesToAddIsWhatFinishWouldHaveAdded(lanes: Range<Int>, total: Int) {
         var accumulator = LaneAccumulator<Expression>(
-            tree: LaneTree(lanes: total), lanes: lanes, add: { $0.text = "(\($0.text) \($1.text))" },
-            recycle: { _ in })
+            tree: LaneTree(lanes: total), lanes: lanes, add: { $0.text = "(\($0.text) \($1.text))" })
         for _ in 1...2 {
             for lane in lanes.dropLast() { accumulator.append(Expression("\(lane)")) }
             let last = Expression("")
@@ -115,25 +103,33 @@ import Testing
                 target.text = "(\(target.text) \(source.text))"
             }
             let sums = ending.subtrees.map { ending.buffers[$0].text }
-            #expect(sums == accumulate(lanes, of: total, borrowing: false).sums)
+            #expect(sums == accumulate(lanes, of: total).sums)
         }
     }
 
-    @Test func givesBackEveryBufferThatIsMerged() {
-        #expect(accumulate(0..<8, of: 8, borrowing: false).recycled == 7)
-        #expect(accumulate(3..<7, of: 8, borrowing: false).recycled == 1)
-        // Odd lanes are added straight out of the borrowed buffer, so only four copies were made.
-        #expect(accumulate(0..<8, of: 8, borrowing: true).recycled == 3)
+    /// So that its memory is free for the next lane.
+    @Test func dropsEveryBufferThatIsMerged() {
+        var accumulator = LaneAccumulator<Expression>(
+            tree: LaneTree(lanes: 2), lanes: 0..<2, add: { $0.text += $1.text })
+        weak var merged: Expression?
+        accumulator.append(Expression("0"))
+        do {
+            let gradient = Expression("1")
+            merged = gradient
+            accumulator.append(gradient)
+        }
+        #expect(merged == nil)
+        #expect(accumulator.finish().map(\.buffer.text) == ["01"])
     }
 
     @Test func holdsLogarithmicallyManySums() {
-        #expect(accumulate(0..<64, of: 64, borrowing: false).peak <= 6)
+        #expect(accumulate(0..<64, of: 64).peak <= 6)
         #expect(LaneTree(lanes: 64).peakSums(of: 0..<64) == 7)
     }
 
     @Test func startsOverAfterFinish() {
         var accumulator = LaneAccumulator<[Float]>(
-            tree: LaneTree(lanes: 2), lanes: 0..<2, add: { $0[0] += $1[0] }, recycle: { _ in })
+            tree: LaneTree(lanes: 2), lanes: 0..<2, add: { $0[0] += $1[0] })
         for step in 1...2 {
             accumulator.append([Float(step)])
             #expect(!accumulator.isComplete)
@@ -146,7 +142,7 @@ import Testing
     @Test func aMissingLaneIsACallersMistake() async {
         await #expect(processExitsWith: .failure) {
             var accumulator = LaneAccumulator<Int>(
-                tree: LaneTree(lanes: 2), lanes: 0..<2, add: { $0 += $1 }, recycle: { _ in })
+                tree: LaneTree(lanes: 2), lanes: 0..<2, add: { $0 += $1 })
             accumulator.append(1)
             _ = accumulator.finish()
         }

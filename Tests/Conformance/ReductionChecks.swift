@@ -79,6 +79,26 @@ let reductionChecks: [ConformanceCheck] = [
             try expectSameBits(destination.scalars, Array(problem.serialTotal()[shard]), "total of \(lanes) lanes")
         }
     },
+    ConformanceCheck("vectors may lie in several places, which come to exist when they are released") { communicator in
+        for lanes in [communicator.size, communicator.size + 3] {
+            let problem = Problem(
+                lanes: lanes, length: 90_000, ranks: communicator.size,
+                limits: ReductionPlan.Limits(pieceFloats: 4000, piecesInFlight: 2), cuts: [1, 30_000, 30_001, 70_000])
+            let shard = problem.plan.shards[communicator.rank]
+            let finished = problem.sums(of: communicator.rank)
+            let sums = finished.map { _ in ScatteredVector(count: problem.plan.shards.count, cuts: problem.plan.cuts) }
+            let reduction = OrderedReduceScatter(communicator: communicator, plan: problem.plan)
+            try reduction.begin(sums: sums, into: ScatteredVector.Part(whole: sums[0], range: shard))
+            try expect(sums.allSatisfy { $0.places.isEmpty }, "memory was asked for before it was there")
+            for range in [70_000..<problem.plan.shards.count, 0..<30_001, 30_001..<70_000] {
+                for (sum, whole) in zip(sums, finished) { sum.load(whole, range) }
+                try reduction.release([range])
+                for _ in 0..<communicator.rank % 3 { try reduction.progress() }
+            }
+            try reduction.finish()
+            try expectSameBits(sums[0].scalars(shard), Array(problem.serialTotal()[shard]), "\(lanes) lanes")
+        }
+    },
     ConformanceCheck("what is not released stays as it is") { communicator in
         let problem = Problem(lanes: communicator.size + 1, length: 50_000, ranks: communicator.size)
         let shard = problem.plan.shards[communicator.rank]
@@ -128,11 +148,12 @@ struct Problem: Equatable {
     let seed: Int
 
     init(
-        lanes: Int, length: Int, ranks: Int, limits: ReductionPlan.Limits = ReductionPlan.Limits(), seed: Int = 0
+        lanes: Int, length: Int, ranks: Int, limits: ReductionPlan.Limits = ReductionPlan.Limits(),
+        cuts: [Int] = [], seed: Int = 0
     ) {
         let blocks = (length + Shards.blockSize - 1) / Shards.blockSize
         let shards = Shards(paddedCount: blocks * Shards.blockSize, ranks: ranks)
-        plan = ReductionPlan(lanes: lanes, shards: shards, limits: limits)
+        plan = ReductionPlan(lanes: lanes, shards: shards, limits: limits, cuts: cuts)
         self.length = length
         self.seed = seed
     }
@@ -151,7 +172,7 @@ struct Problem: Equatable {
     /// The sums over the complete subtrees of a rank, found as a rank finds them: lane after lane.
     func sums(of rank: Int) -> [FloatRegion] {
         var accumulator = LaneAccumulator<FloatRegion>(
-            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1) }, recycle: { _ in })
+            tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1) })
         for lane in plan.lanes[rank] { accumulator.append(FloatRegion(gradient(of: lane))) }
         return accumulator.finish().map(\.buffer)
     }
@@ -166,5 +187,46 @@ struct Problem: Equatable {
             return zip(sum(lanes.lowerBound..<middle), sum(middle..<lanes.upperBound)).map(+)
         }
         return sum(0..<plan.tree.lanes)
+    }
+}
+
+/// A vector whose places, from cut to cut, are made when they are first asked for.
+private final class ScatteredVector: FloatVector {
+    let count: Int
+    let bounds: [Range<Int>]
+    private(set) var places: [Int: FloatRegion] = [:]
+
+    init(count: Int, cuts: [Int]) {
+        self.count = count
+        bounds = zip([0] + cuts, cuts + [count]).map { $0..<$1 }
+    }
+
+    func region(_ range: Range<Int>) -> FloatRegion {
+        guard let place = bounds.first(where: { $0.contains(range.lowerBound) }), range.upperBound <= place.upperBound
+        else { preconditionFailure("\(range) reaches over a cut") }
+        let region = places[place.lowerBound] ?? FloatRegion([Float](repeating: .nan, count: place.count))
+        places[place.lowerBound] = region
+        return region[range.lowerBound - place.lowerBound..<range.upperBound - place.lowerBound]
+    }
+
+    func load(_ whole: FloatRegion, _ range: Range<Int>) {
+        for part in parts(range) { region(part).copy(from: whole[part]) }
+    }
+
+    func scalars(_ range: Range<Int>) -> [Float] { parts(range).flatMap { region($0).scalars } }
+
+    private func parts(_ range: Range<Int>) -> [Range<Int>] {
+        bounds.map { $0.clamped(to: range) }.filter { !$0.isEmpty }
+    }
+
+    /// A range of it, counted from that range's first float.
+    struct Part: FloatVector {
+        let whole: ScatteredVector
+        let range: Range<Int>
+        var count: Int { range.count }
+
+        func region(_ part: Range<Int>) -> FloatRegion {
+            whole.region(range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound)
+        }
     }
 }

@@ -30,9 +30,7 @@ import Testing
             let held = memory(of: configuration, images: images, recomputingBlocks: again)
             let kept =
                 4 * images * (again ? cost.recomputedActivationFloats - cost.largestBlockFloats : cost.activationFloats)
-            let peak =
-                4 * images * (again ? cost.recomputedActivationFloats : cost.activationFloats)
-                + configuration.workingBytes(images: images)
+            let peak = configuration.stepBytes(images: images, recomputingBlocks: again)
             // Not a precondition, whose message an optimized build leaves out.
             guard abs(Double(kept) / Double(held.kept) - 1) < 0.1 else {
                 fatalError("planned \(kept), kept \(held.kept) bytes")

@@ -115,10 +115,10 @@ private struct SmallNetwork: Module {
         _ = network.step(vector)
         #expect(network.projection.gradient.contains { $0 != 0 })
         vector.clearGradients()
-        let gradients = vector.gradients
         let tape = Tape(recording: true)
         let y = tape.linear(.zeros([2, 16]), weight: network.projection, bias: network.projectionBias)
         tape.backward(from: tape.meanSquaredError(y, .zeros(y.shape)))
+        let gradients = vector.gradients
         #expect(network.projectionBias.gradient.contains { $0 != 0 })
         #expect(network.inner.gradient.allSatisfy { $0 == 0 })
         let entry = vector.entries[vector.entries.firstIndex { $0.name == "inner.weight" } ?? 0]

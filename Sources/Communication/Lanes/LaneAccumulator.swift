@@ -25,7 +25,6 @@ public struct LaneAccumulator<Buffer> {
     public private(set) var sums: [PartialSum] = []
 
     private let add: (_ target: inout Buffer, _ source: Buffer) -> Void
-    private let recycle: (Buffer) -> Void
 
     /// An accumulator with no lane done.
     ///
@@ -33,11 +32,9 @@ public struct LaneAccumulator<Buffer> {
     ///   - tree: The tree over all lanes of the step.
     ///   - lanes: This rank's lanes.
     ///   - add: Adds `source` to `target`, element by element.
-    ///   - recycle: Takes back a buffer whose sum has been merged into another.
     /// - Precondition: `lanes` lie within the tree.
     public init(
-        tree: LaneTree, lanes: Range<Int>, add: @escaping (_ target: inout Buffer, _ source: Buffer) -> Void,
-        recycle: @escaping (Buffer) -> Void
+        tree: LaneTree, lanes: Range<Int>, add: @escaping (_ target: inout Buffer, _ source: Buffer) -> Void
     ) {
         precondition(
             lanes.lowerBound >= 0 && lanes.upperBound <= tree.lanes,
@@ -45,37 +42,20 @@ public struct LaneAccumulator<Buffer> {
         self.tree = tree
         self.lanes = lanes
         self.add = add
-        self.recycle = recycle
         nextLane = lanes.lowerBound
     }
 
     /// Whether every lane of this rank has been added.
     public var isComplete: Bool { nextLane == lanes.upperBound }
 
-    /// Takes the gradient of the next lane; the buffer belongs to the accumulator until it is recycled or `finish`
-    /// returns it.
+    /// Takes the gradient of the next lane; the buffer is the accumulator's until `finish` returns it, and dropped when its
+    /// sum has been merged into another.
     ///
     /// - Precondition: Not all lanes are done.
     public mutating func append(_ gradient: Buffer) {
-        push(gradient)
-    }
-
-    /// Takes the gradient of the next lane out of a buffer that stays with the caller.
-    ///
-    /// - Parameters:
-    ///   - gradient: The lane's gradient; free for the next lane as soon as this returns.
-    ///   - copy: Makes a buffer with the same elements. Called only when the gradient cannot be added to a sum that
-    ///     the accumulator already holds.
-    /// - Precondition: Not all lanes are done.
-    public mutating func append(borrowing gradient: Buffer, copy: (Buffer) -> Buffer) {
-        let lane = nextLane..<nextLane + 1
-        guard let last = sums.last, let parent = tree.parent(of: last.lanes, and: lane) else {
-            push(copy(gradient))
-            return
-        }
-        advance()
-        add(&sums[sums.count - 1].buffer, gradient)
-        sums[sums.count - 1] = PartialSum(lanes: parent, buffer: sums[sums.count - 1].buffer)
+        precondition(!isComplete, "all lanes of \(lanes) have been added already")
+        sums.append(PartialSum(lanes: nextLane..<nextLane + 1, buffer: gradient))
+        nextLane += 1
         merge()
     }
 
@@ -116,25 +96,12 @@ public struct LaneAccumulator<Buffer> {
         return sums
     }
 
-    private mutating func push(_ buffer: Buffer) {
-        let lane = nextLane..<nextLane + 1
-        advance()
-        sums.append(PartialSum(lanes: lane, buffer: buffer))
-        merge()
-    }
-
-    private mutating func advance() {
-        precondition(!isComplete, "all lanes of \(lanes) have been added already")
-        nextLane += 1
-    }
-
     private mutating func merge() {
         while sums.count > 1, let parent = tree.parent(of: sums[sums.count - 2].lanes, and: sums[sums.count - 1].lanes)
         {
             let right = sums.removeLast()
             add(&sums[sums.count - 1].buffer, right.buffer)
             sums[sums.count - 1] = PartialSum(lanes: parent, buffer: sums[sums.count - 1].buffer)
-            recycle(right.buffer)
         }
     }
 }

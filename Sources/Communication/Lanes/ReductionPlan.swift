@@ -35,14 +35,19 @@ public struct ReductionPlan: Hashable, Sendable {
     /// How much memory may be used.
     public let limits: Limits
 
+    /// Positions at which the vectors may go on in another place, ascending: no piece reaches over one.
+    public let cuts: [Int]
+
     /// Plans the reduction of `lanes` lanes by the ranks that share `shards`.
-    public init(lanes: Int, shards: Shards, limits: Limits = Limits()) {
+    public init(lanes: Int, shards: Shards, limits: Limits = Limits(), cuts: [Int] = []) {
+        precondition(zip(cuts, cuts.dropFirst()).allSatisfy(<), "cuts ascend: \(cuts)")
         let tree = LaneTree(lanes: lanes)
         let ranges = contiguousRanges(count: lanes, among: shards.ranks)
         self.tree = tree
         self.shards = shards
         self.lanes = ranges
         self.limits = limits
+        self.cuts = cuts
         subtrees = ranges.map { $0.isEmpty ? [] : tree.subtrees(of: $0) }
     }
 
@@ -60,6 +65,24 @@ public struct ReductionPlan: Hashable, Sendable {
         guard received > 0 else { return limits.pieceFloats }
         let affordable = limits.temporaryBytes / (received * limits.piecesInFlight * MemoryLayout<Float>.stride)
         return max(1024, min(limits.pieceFloats, affordable / 1024 * 1024))
+    }
+
+    /// The pieces of one shard's part of some ranges, in the order in which its owner receives them.
+    func pieces(of ranges: [Range<Int>], ownedBy owner: Int) -> [Range<Int>] {
+        let floats = pieceFloats(receivingAt: owner)
+        return ranges.flatMap { range in
+            places(of: shards[owner].clamped(to: range)).flatMap { place in
+                stride(from: place.lowerBound, to: place.upperBound, by: floats).map {
+                    $0..<min($0 + floats, place.upperBound)
+                }
+            }
+        }
+    }
+
+    /// A range, cut where the vectors may go on in another place.
+    private func places(of range: Range<Int>) -> [Range<Int>] {
+        let within = cuts.filter { range.lowerBound < $0 && $0 < range.upperBound }
+        return zip([range.lowerBound] + within, within + [range.upperBound]).map { $0..<$1 }
     }
 
     /// Bytes of memory that a reduce-scatter at `rank` uses for what it receives.

@@ -16,7 +16,6 @@ public final class OrderedReduceScatter {
     private let additions: [LaneTree.Addition]
     /// Memory for received sums, one row for each piece under way.
     private let temporary: FloatRegion
-    private let pieceFloats: [Int]
     private var operation: Operation?
 
     /// A reduction over the ranks of `communicator`.
@@ -29,7 +28,6 @@ public final class OrderedReduceScatter {
         self.communicator = communicator
         self.plan = plan
         additions = plan.additions
-        pieceFloats = (0..<plan.ranks).map { plan.pieceFloats(receivingAt: $0) }
         temporary = FloatRegion(zeros: plan.temporaryBytes(at: communicator.rank) / MemoryLayout<Float>.stride)
     }
 
@@ -40,12 +38,13 @@ public final class OrderedReduceScatter {
     ///
     /// - Parameters:
     ///   - sums: The sums over this rank's complete subtrees, in the order of `plan.subtrees`; each as long as the
-    ///     whole vector. What has been released must not change until `finish`, after which this rank's own shard of it
-    ///     is undefined.
+    ///     whole vector, and asked for a part only after it was released. What has been released must not change until
+    ///     `finish`, after which this rank's own shard of it is undefined.
     ///   - destination: Receives this rank's shard of the total: as long as the shard, and either apart from the sums
     ///     or exactly the own shard of one of them.
-    /// - Precondition: No reduction of this object is under way, and the lengths are right.
-    public func begin(sums: [FloatRegion], into destination: FloatRegion) throws {
+    /// - Precondition: No reduction of this object is under way, the lengths are right, and vectors that do not lie in
+    ///   one place go on in another at `plan.cuts` only.
+    public func begin(sums: [any FloatVector], into destination: any FloatVector) throws {
         precondition(operation == nil, "a reduction is under way already")
         let own = plan.subtrees[communicator.rank]
         precondition(sums.count == own.count, "\(own.count) sums, of the lanes \(own), are needed, not \(sums.count)")
@@ -70,12 +69,12 @@ public final class OrderedReduceScatter {
         guard let exchange = operation?.exchange, let sums = operation?.sums else {
             preconditionFailure("no reduction is under way")
         }
-        operation?.queue += pieces(of: ranges, ownedBy: communicator.rank)
+        operation?.queue += plan.pieces(of: ranges, ownedBy: communicator.rank)
         try receiveMore()
         for distance in 1..<max(1, plan.ranks) {
             let owner = (communicator.rank + distance) % plan.ranks
-            for piece in pieces(of: ranges, ownedBy: owner) {
-                for sum in sums { _ = try exchange.send(sum[piece], to: owner) }
+            for piece in plan.pieces(of: ranges, ownedBy: owner) {
+                for sum in sums { _ = try exchange.send(sum.region(piece), to: owner) }
             }
         }
     }
@@ -110,8 +109,8 @@ extension OrderedReduceScatter {
     /// A reduction under way.
     private struct Operation {
         let exchange: any FloatExchange
-        let sums: [FloatRegion]
-        let destination: FloatRegion
+        let sums: [any FloatVector]
+        let destination: any FloatVector
         /// Pieces of the own shard that were released and wait for memory, as positions in the whole vector.
         var queue: [Range<Int>] = []
         /// Pieces being received, the oldest first.
@@ -129,16 +128,6 @@ extension OrderedReduceScatter {
         let sums: [FloatRegion]
         var receives: [FloatTransfer] = []
         var isAdded = false
-    }
-
-    /// The pieces of one shard, in the order in which its owner receives them.
-    private func pieces(of ranges: [Range<Int>], ownedBy owner: Int) -> [Range<Int>] {
-        ranges.flatMap { range in
-            let own = plan.shards[owner].clamped(to: range)
-            return stride(from: own.lowerBound, to: own.upperBound, by: pieceFloats[owner]).map {
-                $0..<min($0 + pieceFloats[owner], own.upperBound)
-            }
-        }
     }
 
     /// Begins to receive pieces until as many are under way as the limits allow.
@@ -163,13 +152,13 @@ extension OrderedReduceScatter {
     }
 
     /// Where the sums of one piece lie: this rank's own in place, the others' in a row of the temporary memory.
-    private func rows(of piece: Range<Int>, number: Int, sums: [FloatRegion]) -> [FloatRegion] {
-        let width = min(pieceFloats[communicator.rank], plan.shards[communicator.rank].count)
+    private func rows(of piece: Range<Int>, number: Int, sums: [any FloatVector]) -> [FloatRegion] {
+        let width = min(plan.pieceFloats(receivingAt: communicator.rank), plan.shards[communicator.rank].count)
         let slots = temporary.count / width / plan.limits.piecesInFlight
         var next = number % plan.limits.piecesInFlight * slots * width
         return plan.subtrees.enumerated().flatMap { rank, subtrees in
             subtrees.indices.map { index in
-                if rank == communicator.rank { return sums[index][piece] }
+                if rank == communicator.rank { return sums[index].region(piece) }
                 defer { next += width }
                 return temporary[next..<next + piece.count]
             }
@@ -191,9 +180,9 @@ extension OrderedReduceScatter {
     }
 
     /// Evaluates the tree over one piece, a stretch at a time so that intermediate sums stay in the cache.
-    private func add(_ sums: [FloatRegion], _ piece: Range<Int>, into destination: FloatRegion) {
+    private func add(_ sums: [FloatRegion], _ piece: Range<Int>, into destination: any FloatVector) {
         let shard = plan.shards[communicator.rank]
-        let target = destination[piece.lowerBound - shard.lowerBound..<piece.upperBound - shard.lowerBound]
+        let target = destination.region(piece.lowerBound - shard.lowerBound..<piece.upperBound - shard.lowerBound)
         let stretch = 4096
         for start in stride(from: 0, to: piece.count, by: stretch) {
             let range = start..<min(start + stretch, piece.count)

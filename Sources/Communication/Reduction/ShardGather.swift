@@ -52,7 +52,9 @@ extension Communicator {
     ///   - sums: The sums over this rank's complete subtrees, each as long as the whole vector. The own shard of them
     ///     is undefined afterwards.
     ///   - destination: Receives this rank's shard of the total.
-    public func reduceScatter(_ plan: ReductionPlan, sums: [FloatRegion], into destination: FloatRegion) throws {
+    public func reduceScatter(
+        _ plan: ReductionPlan, sums: [any FloatVector], into destination: any FloatVector
+    ) throws {
         let reduction = OrderedReduceScatter(communicator: self, plan: plan)
         try reduction.begin(sums: sums, into: destination)
         try reduction.release([0..<plan.shards.count])

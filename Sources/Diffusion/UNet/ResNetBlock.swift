@@ -45,9 +45,12 @@ struct ResNetBlock: Module {
     ///   - time: SiLU of the time embedding, shape (N, embeddingWidth).
     /// - Returns: Shape (N, out, H, W).
     func callAsFunction(_ x: Tensor, time: Tensor, on tape: Tape, dropout address: DropoutAddress?) -> Tensor {
+        // First, so that it is last in the backward pass: until then the gradient of the result waits, which is smaller than
+        // that of the input wherever there is a convolution on the shortcut.
+        let residual = shortcut?(x, on: tape) ?? x
         var hidden = conv1(norm1(x, on: tape), on: tape)
         hidden = tape.addChannelBias(hidden, timeProjection(time, on: tape))
         hidden = dropout(norm2(hidden, on: tape), address: address, on: tape)
-        return tape.add(shortcut?(x, on: tape) ?? x, conv2(hidden, on: tape))
+        return tape.add(residual, conv2(hidden, on: tape))
     }
 }

@@ -15,6 +15,34 @@ public struct UNetCost: Hashable, Sendable {
     var floatsWithinBlocks = 0
     /// The most of these in one block.
     package private(set) var largestBlockFloats = 0
+    /// The network from input to output, a stage for each level of either way.
+    private(set) var stages: [Stage] = []
+
+    /// What a part of the network costs.
+    struct Stage: Hashable, Sendable {
+        /// Its level; nil for the ends.
+        var level: Int?
+        var parameters = 0
+        var activationFloats = 0
+        var floatsWithinBlocks = 0
+        var largestBlockFloats = 0
+    }
+
+    /// Counts the next stage.
+    mutating func stage(level: Int?, _ count: (inout UNetCost) -> Void) {
+        var part = UNetCost()
+        count(&part)
+        parameters += part.parameters
+        multiplyAdds += part.multiplyAdds
+        layerMultiplyAdds += part.layerMultiplyAdds
+        activationFloats += part.activationFloats
+        floatsWithinBlocks += part.floatsWithinBlocks
+        largestBlockFloats = max(largestBlockFloats, part.largestBlockFloats)
+        stages.append(
+            Stage(
+                level: level, parameters: part.parameters, activationFloats: part.activationFloats,
+                floatsWithinBlocks: part.floatsWithinBlocks, largestBlockFloats: part.largestBlockFloats))
+    }
 
     /// Channels as they lie in memory.
     static func padded(_ channels: Int) -> Int { channels < 16 ? channels : (channels + 15) / 16 * 16 }
@@ -72,25 +100,31 @@ extension UNetConfiguration {
     /// - Precondition: The configuration is valid.
     public var cost: UNetCost {
         var cost = UNetCost()
+        cost.stage(level: nil) { addEntrance(to: &$0) }
+        for level in channels.indices { cost.stage(level: level) { addWayDown(level: level, to: &$0) } }
+        let bottom = channels.count - 1
+        cost.stage(level: bottom) { cost in
+            cost.block { cost in
+                for _ in 0..<2 { addResNet(from: channels[bottom], level: bottom, to: &cost) }
+                addAttention(level: bottom, to: &cost)
+                cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
+            }
+        }
+        for level in channels.indices.reversed() { cost.stage(level: level) { addWayUp(level: level, to: &$0) } }
+        cost.stage(level: nil) { cost in
+            cost.norm(channels: channels[0])
+            cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
+        }
+        return cost
+    }
+
+    private func addEntrance(to cost: inout UNetCost) {
         let width = embeddingWidth
         cost.linear(from: channels[0], to: width, rows: 1)
         cost.linear(from: width, to: width, rows: 1)
         cost.parameters += (classEmbeddingRows ?? 0) * width
         cost.convolution(from: inChannels, to: channels[0], kernel: 3, pixels: height * self.width)
         cost.keep(channels: channels[0], pixels: height * self.width)
-        for level in channels.indices {
-            addWayDown(level: level, to: &cost)
-            addWayUp(level: level, to: &cost)
-        }
-        let bottom = channels.count - 1
-        cost.block { cost in
-            for _ in 0..<2 { addResNet(from: channels[bottom], level: bottom, to: &cost) }
-            addAttention(level: bottom, to: &cost)
-            cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
-        }
-        cost.norm(channels: channels[0])
-        cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
-        return cost
     }
 
     /// Trainable scalars of this network.

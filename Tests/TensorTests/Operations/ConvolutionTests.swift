@@ -2,6 +2,10 @@ import Tensor
 import TestSupport
 import Testing
 
+private struct TwoParameters: Module {
+    let parameters: [Parameter]
+}
+
 @Suite struct ConvolutionTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let id: String
@@ -60,6 +64,39 @@ import Testing
         let y = Tape(recording: false).convolution(x, weight: weight, bias: bias, padding: .none)
         #expect(y.shape == [1, 1, 2, 2])
         #expect(y.scalars == [47, 57, 77, 87])
+    }
+
+    /// Images whose transformed numbers would take more memory than a slice may: the same results as one by one.
+    @Test func slicesOfABatchMakeTheWhole() {
+        let (images, side) = (41, 64)
+        let shape = ConvolutionShape(
+            source: [images, 16, side, side], weights: [16, 16, 3, 3], stride: 1, padding: Padding(1), hasBias: true)
+        #expect(shape.slices.map { [$0.firstImage, $0.shape.source[0]] } == [[0, 21], [21, 20]])
+        let weight = Doubles(random: [16, 16, 3, 3], salt: 1).parameter("weight")
+        let bias = Doubles(random: [16], salt: 2).parameter("bias")
+        let x = Doubles(random: [images, 16, side, side], salt: 3).tensor.scalars
+        /// The result, and the gradients of images, weight and bias, if the gradient of the result is the result itself.
+        func convolve(_ range: Range<Int>) -> [[Float]] {
+            let size = 16 * side * side
+            let tape = Tape(recording: true)
+            let source = tape.watch(
+                Tensor(Array(x[range.lowerBound * size..<range.upperBound * size]), shape: [range.count, 16, side, side]))
+            let y = tape.convolution(source, weight: weight, bias: bias, padding: Padding(1))
+            tape.backward(
+                from: tape.meanSquaredError(y, .zeros(y.shape)), gradient: Float(range.count * size) / 2)
+            return [y.scalars, tape.gradient(of: source)?.scalars ?? [], weight.gradient, bias.gradient]
+        }
+        let parameters = ParameterVector(TwoParameters(parameters: [weight, bias]))
+        let whole = convolve(0..<images)
+        parameters.clearGradients()
+        var single = [[Float]](repeating: [], count: 4)
+        for image in 0..<images {
+            let one = convolve(image..<image + 1)
+            for index in 0..<2 { single[index] += one[index] }
+            // Gradients of weights add up from pass to pass.
+            for index in 2..<4 { single[index] = one[index] }
+        }
+        for (one, other) in zip(whole, single) { expectClose(one, other, absolute: 2e-4, relative: 2e-4) }
     }
 
     @Test func theEntranceComputesNoGradientOfTheImage() {
