@@ -42,19 +42,27 @@ __attribute__((constructor)) static void select_best(void) {
 }
 
 void diptych_group_norm_forward(
-    const float *x, const float *gamma, const float *beta, float *out, float *mean, float *reciprocal_deviation,
-    size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool silu) {
+    const float *x, const float *channel_bias, const float *gamma, const float *beta, float *out, float *mean,
+    float *reciprocal_deviation, float *factors, float *shifts, size_t images, size_t channels, size_t pixels,
+    size_t block, size_t groups, float epsilon, bool silu) {
     chosen->group_norm_forward(
-        x, gamma, beta, out, mean, reciprocal_deviation, images, channels, pixels, block, groups, epsilon, silu);
+        x, channel_bias, gamma, beta, out, mean, reciprocal_deviation, factors, shifts, images, channels, pixels,
+        block, groups, epsilon, silu);
 }
 
 void diptych_group_norm_backward(
-    const float *x, const float *gamma, const float *beta, const float *mean, const float *reciprocal_deviation,
-    const float *dout, float *dx, float *dgamma, float *dbeta, size_t images, size_t channels, size_t pixels,
-    size_t block, size_t groups, bool silu) {
+    const float *x, const float *channel_bias, const float *gamma, const float *beta, const float *mean,
+    const float *reciprocal_deviation, const float *dout, float *dx, float *dgamma, float *dbeta, size_t images,
+    size_t channels, size_t pixels, size_t block, size_t groups, bool silu) {
     chosen->group_norm_backward(
-        x, gamma, beta, mean, reciprocal_deviation, dout, dx, dgamma, dbeta, images, channels, pixels, block, groups,
-        silu);
+        x, channel_bias, gamma, beta, mean, reciprocal_deviation, dout, dx, dgamma, dbeta, images, channels, pixels,
+        block, groups, silu);
+}
+
+void diptych_scale_shift_channels(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block, bool silu) {
+    chosen->scale_shift_channels(x, factors, shifts, out, images, channels, pixels, block, silu);
 }
 
 void diptych_silu_forward(const float *x, float *out, size_t count) {
@@ -83,11 +91,6 @@ void diptych_accumulate_scaled(float *a, const float *b, float factor, size_t co
 
 bool diptych_all_finite(const float *x, size_t count) {
     return chosen->all_finite(x, count);
-}
-
-void diptych_add_channel_bias(
-    const float *x, const float *bias, float *out, size_t images, size_t channels, size_t pixels, size_t block) {
-    chosen->add_channel_bias(x, bias, out, images, channels, pixels, block);
 }
 
 void diptych_channel_sums(const float *x, float *sums, size_t images, size_t channels, size_t pixels, size_t block) {

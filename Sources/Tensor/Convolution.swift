@@ -71,15 +71,17 @@ package struct ConvolutionShape: Hashable, Sendable {
     }
 
     /// The rule, where no ``ConvolutionTable`` says otherwise: Winograd F(4x4, 3x3) with AVX-512 for 3x3 kernels of
-    /// stride 1 between channels in multiples of 16, when the lane's results have enough tiles of 4x4 pixels to pay for
-    /// the transformation of the weights; direct convolution otherwise.
+    /// stride 1 from channels in multiples of 16 to such or to fewer than 16, when the lane's results have enough tiles of
+    /// 4x4 pixels to pay for the transformation of the weights; direct convolution otherwise.
     ///
-    /// Measured on 32 to 256 channels, 4x4 to 32x32 pixels and 1 to 16 images: Winograd wins from 48 tiles on, and from 32
-    /// for the gradient of the weights. Raise ``NumericsProfile/currentRules`` with every change: it changes results.
+    /// Measured on 32 to 512 channels, 4x4 to 32x32 pixels and 1 to 16 images: Winograd wins from 48 tiles on, for the gradient
+    /// of the weights from 32, or from 16 with many channels, and from 192 where most of a block of results is padding.
+    /// Raise ``NumericsProfile/currentRules`` with every change: it changes results.
     func prefersWinograd(_ direction: ConvolutionDirection) -> Bool {
         let tiles = result[0] * ((result[2] + 3) / 4) * ((result[3] + 3) / 4)
-        return Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1
-            && source[1] % 16 == 0 && weights[0] % 16 == 0 && tiles >= (direction == .weightsGradient ? 32 : 48)
+        let least = direction != .weightsGradient ? 48 : source[1] >= 128 ? 16 : 32
+        return Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1 && source[1] % 16 == 0
+            && (weights[0] % 16 == 0 ? tiles >= least : weights[0] < 16 && tiles >= 192)
     }
 
     /// Channel blocks of the source: oneDNN's first-layer kernels read up to three plain channels; everything else

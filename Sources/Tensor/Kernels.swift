@@ -62,31 +62,34 @@ enum Kernels {
     // MARK: Normalisation
 
     static func groupNorm(
-        _ x: Tensor, weight: Parameter, bias: Parameter, statistics: GroupStatistics, groups: Int, epsilon: Float,
-        activation: Activation, into y: Tensor
+        _ x: Tensor, adding channelBias: Tensor?, weight: Parameter, bias: Parameter, statistics: GroupStatistics,
+        groups: Int, epsilon: Float, activation: Activation, into y: Tensor
     ) {
         diptych_group_norm_forward(
-            x.elements, weight.unsafeValues, bias.unsafeValues, y.elements, statistics.mean.elements,
-            statistics.reciprocalDeviation.elements, x.images, x.channels, x.pixels, x.layout.block, groups, epsilon,
+            x.elements, channelBias?.elements, weight.unsafeValues, bias.unsafeValues, y.elements,
+            statistics.mean.elements, statistics.reciprocalDeviation.elements, statistics.factors.elements,
+            statistics.shifts.elements, x.images, x.channels, x.pixels, x.layout.block, groups, epsilon,
             activation == .silu)
     }
 
+    /// The result of ``groupNorm(_:adding:weight:bias:statistics:groups:epsilon:activation:into:)`` again.
+    static func normalize(_ x: Tensor, by statistics: GroupStatistics, activation: Activation, into y: Tensor) {
+        diptych_scale_shift_channels(
+            x.elements, statistics.factors.elements, statistics.shifts.elements, y.elements, x.images, x.channels,
+            x.pixels, x.layout.block, activation == .silu)
+    }
+
     static func groupNormBackward(
-        _ x: Tensor, weight: Parameter, bias: Parameter, statistics: GroupStatistics, groups: Int,
-        activation: Activation, gradient: Tensor, into dx: Tensor
+        _ x: Tensor, adding channelBias: Tensor?, weight: Parameter, bias: Parameter, statistics: GroupStatistics,
+        groups: Int, activation: Activation, gradient: Tensor, into dx: Tensor
     ) {
         diptych_group_norm_backward(
-            x.elements, weight.unsafeValues, bias.unsafeValues, statistics.mean.elements,
+            x.elements, channelBias?.elements, weight.unsafeValues, bias.unsafeValues, statistics.mean.elements,
             statistics.reciprocalDeviation.elements, gradient.elements, dx.elements, weight.addableGradient(),
             bias.addableGradient(), x.images, x.channels, x.pixels, x.layout.block, groups, activation == .silu)
     }
 
     // MARK: Channels
-
-    static func addChannelBias(_ x: Tensor, _ bias: Tensor, into y: Tensor) {
-        diptych_add_channel_bias(
-            x.elements, bias.elements, y.elements, x.images, x.channels, x.pixels, x.layout.block)
-    }
 
     static func channelSums(_ x: Tensor, into sums: Tensor) {
         diptych_channel_sums(x.elements, sums.elements, x.images, x.channels, x.pixels, x.layout.block)

@@ -30,29 +30,6 @@ extension Tape {
         }
     }
 
-    /// Adds one number to each channel of each image.
-    ///
-    /// - Parameters:
-    ///   - x: Images, shape (N, C, H, W).
-    ///   - bias: Shape (N, C).
-    /// - Returns: Shape (N, C, H, W).
-    public func addChannelBias(_ x: Tensor, _ bias: Tensor) -> Tensor {
-        precondition(
-            x.shape.count == 4 && bias.shape == Array(x.shape.prefix(2)),
-            "a channel bias of shape \(bias.shape) does not fit images of shape \(x.shape)")
-        let y = Tensor(uninitialized: x.shape)
-        Kernels.addChannelBias(x, bias, into: y)
-        let (node, biasNode, biasShape) = (x.node, bias.node, bias.shape)
-        return record(y, from: x, bias) { gradient in
-            if let biasNode {
-                let sums = Tensor(uninitialized: biasShape)
-                Kernels.channelSums(gradient, into: sums)
-                biasNode.receive(sums)
-            }
-            node?.receive(gradient)
-        }
-    }
-
     /// x times a number.
     ///
     /// - Parameters:

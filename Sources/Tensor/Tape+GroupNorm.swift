@@ -6,25 +6,33 @@ public enum Activation: String, Codable, Hashable, Sendable, CaseIterable {
     case silu
 }
 
-/// Mean and 1 / sqrt(variance + epsilon) of every group of every image, each of shape (N, groups).
+/// What a group norm has found out about its input.
 struct GroupStatistics {
+    /// Mean and 1 / sqrt(variance + epsilon) of every group of every image, each of shape (N, groups).
     let mean: Tensor
     let reciprocalDeviation: Tensor
+    /// By what each channel of each image becomes its normalised self, x factor + shift; each of shape (N, C).
+    let factors: Tensor
+    let shifts: Tensor
 
-    init(images: Int, groups: Int) {
+    init(images: Int, channels: Int, groups: Int) {
         mean = Tensor(uninitialized: [images, groups])
         reciprocalDeviation = Tensor(uninitialized: [images, groups])
+        factors = Tensor(uninitialized: [images, channels])
+        shifts = Tensor(uninitialized: [images, channels])
     }
 }
 
 extension Tape {
     /// Normalises every group of channels of every image, then optionally applies SiLU in the same pass.
     ///
-    /// y = activation((x - mean) / sqrt(variance + epsilon) * weight[c] + bias[c]), with the mean and the biased variance
-    /// over the group's channels and all pixels. Wu and He 2018, equation 1.
+    /// y = activation((z - mean) / sqrt(variance + epsilon) * weight[c] + bias[c]) with z[n, c] = x[n, c] + channelBias[n, c],
+    /// and with the mean and the biased variance of z over the group's channels and all pixels. Wu and He 2018, equation 1.
     ///
     /// - Parameters:
     ///   - x: Images, shape (N, C, H, W).
+    ///   - channelBias: What is added to each channel of each image first, shape (N, C), as the time embedding of a residual
+    ///     block; nil for nothing. It costs no pass over memory.
     ///   - groups: Number of groups; divides C.
     ///   - weight: Shape (C).
     ///   - bias: Shape (C).
@@ -32,7 +40,8 @@ extension Tape {
     ///   - activation: Applied to the normalised value.
     /// - Returns: Shape (N, C, H, W).
     public func groupNorm(
-        _ x: Tensor, groups: Int, weight: Parameter, bias: Parameter, epsilon: Float, activation: Activation = .identity
+        _ x: Tensor, adding channelBias: Tensor? = nil, groups: Int, weight: Parameter, bias: Parameter, epsilon: Float,
+        activation: Activation = .identity
     ) -> Tensor {
         precondition(x.shape.count == 4, "\(weight.name): group norm takes (N, C, H, W), not \(x.shape)")
         precondition(
@@ -41,23 +50,34 @@ extension Tape {
         precondition(
             weight.shape == [x.shape[1]] && bias.shape == [x.shape[1]],
             "\(weight.name) \(weight.shape) and \(bias.name) \(bias.shape) do not fit \(x.shape[1]) channels")
-        let statistics = GroupStatistics(images: x.shape[0], groups: groups)
-        func compute(_ x: Tensor) -> Tensor {
-            let y = Tensor(uninitialized: x.shape)
+        precondition(
+            channelBias.map { $0.shape == Array(x.shape.prefix(2)) } ?? true,
+            "\(weight.name): a channel bias of shape \(channelBias?.shape ?? []) does not fit images of shape \(x.shape)")
+        let statistics = GroupStatistics(images: x.shape[0], channels: x.shape[1], groups: groups)
+        let y = Tensor(uninitialized: x.shape)
+        times.measure(.normalization) {
             Kernels.groupNorm(
-                x, weight: weight, bias: bias, statistics: statistics, groups: groups, epsilon: epsilon,
-                activation: activation, into: y)
-            return y
+                x, adding: channelBias, weight: weight, bias: bias, statistics: statistics, groups: groups,
+                epsilon: epsilon, activation: activation, into: y)
         }
-        let y = times.measure(.normalization) { compute(x) }
         let saved = SavedTensor(x)
         let result = record(y, parameters: [weight, bias], part: .normalization) { gradient in
             let dx = gradient.reusableForResult()
             Kernels.groupNormBackward(
-                saved.tensor, weight: weight, bias: bias, statistics: statistics, groups: groups,
+                saved.tensor, adding: channelBias, weight: weight, bias: bias, statistics: statistics, groups: groups,
                 activation: activation, gradient: gradient, into: dx)
+            if let channelBias, let node = channelBias.node {
+                let sums = Tensor(uninitialized: channelBias.shape)
+                Kernels.channelSums(dx, into: sums)
+                node.receive(sums)
+            }
             saved.node?.receive(dx)
         }
-        return recomputable(result, part: .normalization) { compute(saved.tensor) }
+        return recomputable(result, part: .normalization) {
+            let x = saved.tensor
+            let y = Tensor(uninitialized: x.shape)
+            Kernels.normalize(x, by: statistics, activation: activation, into: y)
+            return y
+        }
     }
 }

@@ -44,6 +44,9 @@ public struct Tensor {
         return result
     }
 
+    /// What a backward pass would compute again instead of keeping this tensor; nil if it keeps it.
+    package var madeAgain: Tensor? { recomputation?.tensor }
+
     /// The scalars in logical row-major order.
     public var scalars: [Float] {
         [Float](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -31,21 +31,29 @@ int diptych_kernels_level(void);
 
 // MARK: Normalisation
 
-/// Group norm (Wu and He 2018, equation 1), optionally followed by SiLU: out = act((x - mean) rdev gamma + beta).
+/// Group norm (Wu and He 2018, equation 1), optionally followed by SiLU: out = act((x + bias - mean) rdev gamma + beta).
 ///
-/// Statistics are per (image, group) with the biased variance, accumulated in double; `mean` and
-/// `reciprocal_deviation`, both (N, groups), are outputs that the backward pass needs. `gamma` and `beta` are plain
-/// (C). In place. C must be a multiple of `groups`.
+/// `channel_bias` is plain (N, C), or null for none. Statistics are per (image, group) with the biased variance,
+/// accumulated in double; `mean` and `reciprocal_deviation`, both (N, groups), are outputs that the backward pass needs;
+/// so are `factors` and `shifts`, plain (N, C), by which `diptych_scale_shift_channels` makes `out` again. `gamma` and
+/// `beta` are plain (C). In place. C must be a multiple of `groups`.
 void diptych_group_norm_forward(
-    const float *x, const float *gamma, const float *beta, float *out, float *mean, float *reciprocal_deviation,
-    size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool silu);
+    const float *x, const float *_Nullable channel_bias, const float *gamma, const float *beta, float *out,
+    float *mean, float *reciprocal_deviation, float *factors, float *shifts, size_t images, size_t channels,
+    size_t pixels, size_t block, size_t groups, float epsilon, bool silu);
 
-/// The gradients of `diptych_group_norm_forward`. `dx` is overwritten and may be `dout`; `dgamma` and `dbeta`, plain
-/// (C), are added to. `x` is the forward pass's input; SiLU's derivative is computed from it again.
+/// The gradients of `diptych_group_norm_forward`. `dx` is overwritten and may be `dout`; its sums over pixels are the
+/// gradient of `channel_bias`. `dgamma` and `dbeta`, plain (C), are added to. `x` and `channel_bias` are the forward
+/// pass's; SiLU's derivative is computed from them again.
 void diptych_group_norm_backward(
-    const float *x, const float *gamma, const float *beta, const float *mean, const float *reciprocal_deviation,
-    const float *dout, float *dx, float *dgamma, float *dbeta, size_t images, size_t channels, size_t pixels,
-    size_t block, size_t groups, bool silu);
+    const float *x, const float *_Nullable channel_bias, const float *gamma, const float *beta, const float *mean,
+    const float *reciprocal_deviation, const float *dout, float *dx, float *dgamma, float *dbeta, size_t images,
+    size_t channels, size_t pixels, size_t block, size_t groups, bool silu);
+
+/// out = act(x factor + shift), with a factor and a shift for each channel of each image, plain (N, C). In place.
+void diptych_scale_shift_channels(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block, bool silu);
 
 // MARK: Elementwise (any layout, `count` floats including padding)
 
@@ -72,11 +80,7 @@ bool diptych_all_finite(const float *x, size_t count);
 
 // MARK: Channels
 
-/// out[n, c, h, w] = x[n, c, h, w] + bias[n, c]; `bias` is plain (N, C). In place.
-void diptych_add_channel_bias(
-    const float *x, const float *bias, float *out, size_t images, size_t channels, size_t pixels, size_t block);
-
-/// sums[n, c] = the sum of x[n, c, h, w] over h and w (overwrites; plain (N, C)): the gradient of the bias above.
+/// sums[n, c] = the sum of x[n, c, h, w] over h and w (overwrites; plain (N, C)).
 void diptych_channel_sums(
     const float *x, float *sums, size_t images, size_t channels, size_t pixels, size_t block);
 
@@ -202,6 +206,7 @@ typedef struct {
     int level;
     __typeof__(diptych_group_norm_forward) *group_norm_forward;
     __typeof__(diptych_group_norm_backward) *group_norm_backward;
+    __typeof__(diptych_scale_shift_channels) *scale_shift_channels;
     __typeof__(diptych_silu_forward) *silu_forward;
     __typeof__(diptych_silu_backward) *silu_backward;
     __typeof__(diptych_add) *add;
@@ -209,7 +214,6 @@ typedef struct {
     __typeof__(diptych_scale) *scale;
     __typeof__(diptych_accumulate_scaled) *accumulate_scaled;
     __typeof__(diptych_all_finite) *all_finite;
-    __typeof__(diptych_add_channel_bias) *add_channel_bias;
     __typeof__(diptych_channel_sums) *channel_sums;
     __typeof__(diptych_concatenate_channels) *concatenate_channels;
     __typeof__(diptych_split_channels) *split_channels;

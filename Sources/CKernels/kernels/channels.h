@@ -1,19 +1,4 @@
-// Kernels that know where channels lie: biases, concatenation, resampling, layouts.
-
-static void add_channel_bias(
-    const float *x, const float *bias, float *out, size_t images, size_t channels, size_t pixels, size_t block) {
-    const size_t count = pixels * block;
-    for (size_t n = 0; n < images; ++n) {
-        for (size_t c = 0; c < channels; c += block) {
-            const f16 b = lanes_of(bias + n * channels, c, channels, block);
-#define EXPRESSION(LOAD) LOAD(x + i) + b
-            ELEMENTWISE(out, count, EXPRESSION)
-#undef EXPRESSION
-            x += count;
-            out += count;
-        }
-    }
-}
+// Kernels that know where channels lie: sums, concatenation, resampling, layouts.
 
 static void channel_sums(
     const float *x, float *sums, size_t images, size_t channels, size_t pixels, size_t block) {

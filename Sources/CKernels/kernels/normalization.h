@@ -102,10 +102,11 @@ INLINE size_t span_width(const norm_problem *p, size_t first) {
     return first + p->span < p->channels ? p->span : p->channels - first;
 }
 
-// One group, whose first channel is `c` of the span at `first`: from moments of channels to out = x factor + shift.
+// One group, whose first channel is `c` of the span at `first`: from moments of channels, bias included, to
+// out = x factor + shift. `bias` is null or the span's.
 INLINE void group_statistics(
-    const norm_problem *p, size_t first, size_t c, const double *means, const double *squares, double epsilon,
-    float *mean, float *reciprocal_deviation, float *factors, float *shifts) {
+    const norm_problem *p, size_t first, size_t c, const double *means, const double *squares, const float *bias,
+    double epsilon, float *mean, float *reciprocal_deviation, float *factors, float *shifts) {
     double total = 0, spread = 0;
     for (size_t k = c; k < c + p->group; ++k) total += means[k];
     const double centre = total / (double)p->group;
@@ -119,46 +120,66 @@ INLINE void group_statistics(
     for (size_t k = c; k < c + p->group; ++k) {
         const double factor = p->gamma[first + k] * reciprocal;
         factors[k] = (float)factor;
-        shifts[k] = (float)(p->beta[first + k] - centre * factor);
+        shifts[k] = (float)(p->beta[first + k] + ((bias ? bias[k] : 0) - centre) * factor);
+    }
+}
+
+// Some channels of one image: x factor + shift, then SiLU if asked for.
+INLINE void span_scale_shift(
+    const float *x, const float *factors, const float *shifts, float *out, size_t channels, size_t pixels,
+    size_t block, bool with_silu) {
+    for (size_t c = 0; c < channels; c += block) {
+        const f16 factor = lanes_of(factors, c, channels, block), shift = lanes_of(shifts, c, channels, block);
+        if (with_silu) {
+            block_scale_shift(x + c * pixels, out + c * pixels, pixels * block, factor, shift, true);
+        } else {
+            block_scale_shift(x + c * pixels, out + c * pixels, pixels * block, factor, shift, false);
+        }
+    }
+}
+
+static void scale_shift_channels(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block, bool with_silu) {
+    const size_t size = block_count(channels, block) * pixels * block;
+    for (size_t n = 0; n < images; ++n) {
+        span_scale_shift(
+            x + n * size, factors + n * channels, shifts + n * channels, out + n * size, channels, pixels, block,
+            with_silu);
     }
 }
 
 static void group_norm_forward(
-    const float *x, const float *gamma, const float *beta, float *out, float *mean, float *reciprocal_deviation,
-    size_t images, size_t channels, size_t pixels, size_t block, size_t groups, float epsilon, bool with_silu) {
+    const float *x, const float *channel_bias, const float *gamma, const float *beta, float *out, float *mean,
+    float *reciprocal_deviation, float *factors, float *shifts, size_t images, size_t channels, size_t pixels,
+    size_t block, size_t groups, float epsilon, bool with_silu) {
     const norm_problem p = norm_problem_of(gamma, beta, images, channels, pixels, block, groups);
     const size_t room = p.span + 16;
-    double *means = malloc(room * (2 * sizeof(double) + 2 * sizeof(float)));
+    double *means = malloc(room * 2 * sizeof(double));
     double *squares = means + room;
-    float *factors = (float *)(squares + room), *shifts = factors + room;
     for (size_t n = 0; n < images; ++n) {
         for (size_t first = 0; first < channels; first += p.span) {
             const size_t here = span_width(&p, first), offset = (n * p.blocks + first / block) * p.count;
+            const size_t at = n * channels + first;
+            const float *bias = channel_bias ? channel_bias + at : NULL;
             for (size_t c = 0; c < here; c += block) {
                 const float *from = x + offset + c * pixels;
                 FOR_BLOCK(block, block_moments(from, pixels, B, means + c, squares + c))
             }
+            // A bias moves a channel's mean; the squares are about that mean.
+            for (size_t c = 0; bias && c < here; ++c) means[c] += bias[c];
             for (size_t c = 0; c < here; c += p.group) {
                 const size_t index = n * groups + (first + c) / p.group;
-                group_statistics(&p, first, c, means, squares, (double)epsilon, mean + index,
-                    reciprocal_deviation + index, factors, shifts);
+                group_statistics(&p, first, c, means, squares, bias, (double)epsilon, mean + index,
+                    reciprocal_deviation + index, factors + at, shifts + at);
             }
-            for (size_t c = 0; c < here; c += block) {
-                const f16 factor = lanes_of(factors, c, here, block), shift = lanes_of(shifts, c, here, block);
-                const float *from = x + offset + c * pixels;
-                float *to = out + offset + c * pixels;
-                if (with_silu) {
-                    block_scale_shift(from, to, p.count, factor, shift, true);
-                } else {
-                    block_scale_shift(from, to, p.count, factor, shift, false);
-                }
-            }
+            span_scale_shift(x + offset, factors + at, shifts + at, out + offset, here, pixels, block, with_silu);
         }
     }
     free(means);
 }
 
-// With z = gamma h + beta, h = x factor + shift the normalised input, and dz = dout act'(z): stores dz if the
+// With z = gamma h + beta, h = x factor + shift the normalised input (the channel's bias is in the shift), and dz = dout act'(z): stores dz if the
 // activation is SiLU, and sums dz and dz h for each channel of the block.
 INLINE void block_gradient_sums(
     const float *x, const float *dout, float *dz, size_t count, size_t block, f16 factor, f16 shift, f16 gamma,
@@ -204,8 +225,8 @@ typedef struct {
 
 // dx = r (gamma dz - mean(gamma dz) - h mean(gamma dz h)), the means over the group; r the reciprocal deviation.
 INLINE void group_gradient(
-    const norm_problem *p, size_t first, size_t c, double mean, double r, const norm_scratch *s, float *dgamma,
-    float *dbeta) {
+    const norm_problem *p, size_t first, size_t c, const float *bias, double mean, double r, const norm_scratch *s,
+    float *dgamma, float *dbeta) {
     double plain = 0, weighted = 0;
     for (size_t k = c; k < c + p->group; ++k) {
         plain += p->gamma[first + k] * s->dz_sums[k];
@@ -218,19 +239,20 @@ INLINE void group_gradient(
     for (size_t k = c; k < c + p->group; ++k) {
         s->from_dz[k] = (float)(r * p->gamma[first + k]);
         s->from_x[k] = (float)(-r * r * weighted);
-        s->constant[k] = (float)(r * (r * mean * weighted - plain));
+        s->constant[k] = (float)(r * (r * (mean - (bias ? bias[k] : 0)) * weighted - plain));
     }
 }
 
-// One span of one image, at `x`, `dout` and `dx`; `mean` and `reciprocal_deviation` are the image's.
+// One span of one image, at `x`, `bias`, `dout` and `dx`; `mean` and `reciprocal_deviation` are the image's.
 INLINE void span_backward(
-    const norm_problem *p, size_t first, const float *x, const float *mean, const float *reciprocal_deviation,
-    const float *dout, float *dx, const norm_scratch *s, float *dgamma, float *dbeta, bool with_silu) {
+    const norm_problem *p, size_t first, const float *x, const float *bias, const float *mean,
+    const float *reciprocal_deviation, const float *dout, float *dx, const norm_scratch *s, float *dgamma,
+    float *dbeta, bool with_silu) {
     const size_t here = span_width(p, first), block = p->block, pixels = p->pixels, count = p->count;
     for (size_t c = 0; c < here; ++c) {
         const size_t g = (first + c) / p->group;
         s->factors[c] = reciprocal_deviation[g];
-        s->shifts[c] = (float)(-(double)mean[g] * reciprocal_deviation[g]);
+        s->shifts[c] = (float)(((bias ? bias[c] : 0) - (double)mean[g]) * reciprocal_deviation[g]);
     }
     for (size_t c = 0; c < here; c += block) {
         const f16 factor = lanes_of(s->factors, c, here, block), shift = lanes_of(s->shifts, c, here, block);
@@ -243,7 +265,7 @@ INLINE void span_backward(
     }
     for (size_t c = 0; c < here; c += p->group) {
         const size_t g = (first + c) / p->group;
-        group_gradient(p, first, c, mean[g], reciprocal_deviation[g], s, dgamma, dbeta);
+        group_gradient(p, first, c, bias, mean[g], reciprocal_deviation[g], s, dgamma, dbeta);
     }
     for (size_t c = 0; c < here; c += block) {
         const f16 from_dz = lanes_of(s->from_dz, c, here, block), from_x = lanes_of(s->from_x, c, here, block);
@@ -257,9 +279,9 @@ INLINE void span_backward(
 }
 
 static void group_norm_backward(
-    const float *x, const float *gamma, const float *beta, const float *mean, const float *reciprocal_deviation,
-    const float *dout, float *dx, float *dgamma, float *dbeta, size_t images, size_t channels, size_t pixels,
-    size_t block, size_t groups, bool with_silu) {
+    const float *x, const float *channel_bias, const float *gamma, const float *beta, const float *mean,
+    const float *reciprocal_deviation, const float *dout, float *dx, float *dgamma, float *dbeta, size_t images,
+    size_t channels, size_t pixels, size_t block, size_t groups, bool with_silu) {
     const norm_problem p = norm_problem_of(gamma, beta, images, channels, pixels, block, groups);
     const size_t room = p.span + 16;
     norm_scratch s;
@@ -274,10 +296,11 @@ static void group_norm_backward(
         for (size_t n = 0; n < images; ++n) {
             const size_t at = (n * p.blocks + first / block) * p.count;
             const float *m = mean + n * groups, *r = reciprocal_deviation + n * groups;
+            const float *bias = channel_bias ? channel_bias + n * channels + first : NULL;
             if (with_silu) {
-                span_backward(&p, first, x + at, m, r, dout + at, dx + at, &s, dgamma, dbeta, true);
+                span_backward(&p, first, x + at, bias, m, r, dout + at, dx + at, &s, dgamma, dbeta, true);
             } else {
-                span_backward(&p, first, x + at, m, r, dout + at, dx + at, &s, dgamma, dbeta, false);
+                span_backward(&p, first, x + at, bias, m, r, dout + at, dx + at, &s, dgamma, dbeta, false);
             }
         }
     }

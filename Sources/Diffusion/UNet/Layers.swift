@@ -61,9 +61,11 @@ struct GroupNormLayer: Module {
 
     var parameters: [Parameter] { [weight, bias] }
 
-    /// (N, C, H, W) -> the same shape.
-    func callAsFunction(_ x: Tensor, on tape: Tape) -> Tensor {
-        tape.groupNorm(x, groups: groups, weight: weight, bias: bias, epsilon: epsilon, activation: activation)
+    /// (N, C, H, W) -> the same shape; `channelBias`, shape (N, C), is added first.
+    func callAsFunction(_ x: Tensor, adding channelBias: Tensor? = nil, on tape: Tape) -> Tensor {
+        tape.groupNorm(
+            x, adding: channelBias, groups: groups, weight: weight, bias: bias, epsilon: epsilon,
+            activation: activation)
     }
 }
 

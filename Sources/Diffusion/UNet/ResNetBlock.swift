@@ -49,8 +49,8 @@ struct ResNetBlock: Module {
         // that of the input wherever there is a convolution on the shortcut.
         let residual = shortcut?(x, on: tape) ?? x
         var hidden = conv1(norm1(x, on: tape), on: tape)
-        hidden = tape.addChannelBias(hidden, timeProjection(time, on: tape))
-        hidden = dropout(norm2(hidden, on: tape), address: address, on: tape)
+        hidden = norm2(hidden, adding: timeProjection(time, on: tape), on: tape)
+        hidden = dropout(hidden, address: address, on: tape)
         return tape.add(residual, conv2(hidden, on: tape))
     }
 }

@@ -79,7 +79,7 @@ import Testing
                 var gammaSums = [Float](repeating: 1, count: x.channels)
                 var betaSums = [Float](repeating: -1, count: x.channels)
                 level.kernels.group_norm_backward(
-                    x.blocked(block), gamma.floats, beta.floats, norm.mean, norm.reciprocal, dout.blocked(block),
+                    x.blocked(block), nil, gamma.floats, beta.floats, norm.mean, norm.reciprocal, dout.blocked(block),
                     &result, &gammaSums, &betaSums, x.images, x.channels, x.pixels, block, c.groups, silu)
                 let plain = x.unblocked(result, block)
                 let label = "block \(block), silu \(silu)"
@@ -109,12 +109,12 @@ import Testing
                 var sums = [Float](repeating: 0, count: 12)
                 var more = sums
                 level.kernels.group_norm_backward(
-                    x.blocked(block), gamma, beta, norm.mean, norm.reciprocal, inPlace, &apart, &sums, &more, 2, 12, 9,
+                    x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, inPlace, &apart, &sums, &more, 2, 12, 9,
                     block, 4, silu)
                 inPlace.withUnsafeMutableBufferPointer { memory in
                     guard let start = memory.baseAddress else { return }
                     level.kernels.group_norm_backward(
-                        x.blocked(block), gamma, beta, norm.mean, norm.reciprocal, start, start, &sums, &more, 2, 12, 9,
+                        x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, start, start, &sums, &more, 2, 12, 9,
                         block, 4, silu)
                 }
                 #expect(apart == inPlace)
@@ -129,9 +129,11 @@ import Testing
         var out = garbage(x.blockedCount(block))
         var mean = garbage(x.images * groups)
         var reciprocal = mean
+        var factors = garbage(x.images * x.channels)
+        var shifts = factors
         level.kernels.group_norm_forward(
-            x.blocked(block), gamma.floats, beta.floats, &out, &mean, &reciprocal, x.images, x.channels, x.pixels,
-            block, groups, epsilon, silu)
+            x.blocked(block), nil, gamma.floats, beta.floats, &out, &mean, &reciprocal, &factors, &shifts, x.images,
+            x.channels, x.pixels, block, groups, epsilon, silu)
         return (out, mean, reciprocal)
     }
 }

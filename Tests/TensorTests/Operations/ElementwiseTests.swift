@@ -31,15 +31,6 @@ import Testing
         }.run()
     }
 
-    @Test(arguments: [[2, 3, 4, 5], [2, 17, 20, 7], [3, 32, 3, 3]]) func channelBiasMatchesTwin(_ shape: [Int]) {
-        let bias = Array(shape.prefix(2))
-        GradientCheck(tensors: [Doubles(random: shape, salt: 1), Doubles(random: bias, salt: 2)]) { tensors, _ in
-            Doubles(Twin.addChannelBias(tensors[0].images, tensors[1].scalars))
-        } operation: { tape, tensors, _ in
-            tape.addChannelBias(tensors[0], tensors[1])
-        }.run()
-    }
-
     /// x is used three times, once through an operation that may work in place on its incoming gradient.
     @Test func gradientsOfATensorUsedSeveralTimesAdd() {
         let shape = [2, 17, 5, 3]

@@ -35,6 +35,36 @@ import Testing
         }.run(absolute: 1e-5)
     }
 
+    @Test(arguments: cases) func aChannelBiasIsAddedFirst(_ c: Case) {
+        let channels = c.shape[1]
+        GradientCheck(
+            tensors: [Doubles(random: c.shape, salt: 1), Doubles(random: [c.shape[0], channels], salt: 4)],
+            parameters: [Doubles(random: [channels], salt: 2), Doubles(random: [channels], salt: 3)]
+        ) { tensors, parameters in
+            twinGroupNorm(
+                Doubles(Twin.addChannelBias(tensors[0].images, tensors[1].scalars)), groups: c.groups, parameters[0],
+                parameters[1], Double(Float(1e-5)), c.activation)
+        } operation: { tape, tensors, parameters in
+            tape.groupNorm(
+                tensors[0], adding: tensors[1], groups: c.groups, weight: parameters[0], bias: parameters[1],
+                epsilon: 1e-5, activation: c.activation)
+        }.run(absolute: 1e-5)
+    }
+
+    /// A convolution reads the result of a norm again in its backward pass: made again from kept factors, to the same bits.
+    @Test(arguments: cases) func whatIsMadeAgainHasTheSameBits(_ c: Case) {
+        let channels = c.shape[1]
+        let weight = Doubles(random: [channels], salt: 2).parameter("weight")
+        let bias = Doubles(random: [channels], salt: 3).parameter("bias")
+        let tape = Tape(recording: true)
+        let y = tape.groupNorm(
+            tape.watch(Doubles(random: c.shape, salt: 1).tensor),
+            adding: Doubles(random: [c.shape[0], channels], salt: 4).tensor, groups: c.groups, weight: weight,
+            bias: bias, epsilon: 1e-5, activation: c.activation)
+        let again = y.madeAgain
+        #expect(again != nil && again?.scalars == y.scalars)
+    }
+
     @Test func aLargeMeanDoesNotDrownTheDeviation() {
         let x = (0..<64).map { 1000 + Float($0 % 2) }
         let weight = Parameter(name: "weight", shape: [1], initialization: .ones)
