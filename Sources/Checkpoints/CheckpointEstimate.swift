@@ -11,7 +11,7 @@ public struct CheckpointEstimate: Hashable, Sendable {
     public let workingBytes: Int
 
     /// Checkpoints up to this size are built in memory, larger ones in their temporary file.
-    public static let largestImage = 64 << 20
+    public static let largestImage = 16 << 20
 
     /// An estimate, an upper bound.
     ///

@@ -8,29 +8,22 @@ public final class FloatBuffer {
     /// The floats; valid for as long as the buffer lives.
     public let unsafeElements: UnsafeMutableBufferPointer<Float>
 
-    /// What the floats were borrowed from, if not from the system.
-    private let storage: Storage?
+    private let storage: Storage
 
     /// Makes a buffer of zeros.
     ///
     /// - Precondition: `count >= 0`.
-    public init(count: Int) {
-        precondition(count >= 0, "a buffer needs a count of zero or more, not \(count)")
-        self.count = count
-        let memory = UnsafeMutableRawPointer.allocate(
-            byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-        unsafeElements = UnsafeMutableBufferPointer(
-            start: memory.bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
-        unsafeElements.initialize(repeating: 0)
-        storage = nil
+    public convenience init(count: Int) {
+        self.init(uninitialized: count)
+        unsafeElements.update(repeating: 0)
     }
 
-    /// Borrows memory from the pool for as long as the buffer lives; contents arbitrary. For what comes and goes with
-    /// every step.
-    init(borrowed count: Int) {
-        let storage = Storage(count: count)
-        self.storage = storage
+    /// Makes a buffer with arbitrary contents. Its memory is the pool's, like that of tensors: on large pages where it is
+    /// large, and free for others when nobody refers to the buffer.
+    init(uninitialized count: Int) {
+        precondition(count >= 0, "a buffer needs a count of zero or more, not \(count)")
         self.count = count
+        storage = Storage(count: count)
         unsafeElements = UnsafeMutableBufferPointer(start: storage.unsafeElements, count: count)
     }
 
@@ -38,10 +31,6 @@ public final class FloatBuffer {
     public convenience init(_ scalars: [Float]) {
         self.init(count: scalars.count)
         copy(from: scalars)
-    }
-
-    deinit {
-        if storage == nil { unsafeElements.deallocate() }
     }
 
     /// One float.

@@ -18,7 +18,7 @@ public enum GradientNorm {
     /// order.
     public static func blockSquaredNorms(_ gradients: GradientVector, blocks: Range<Int>) -> [Double] {
         let size = ParameterVector.blockSize
-        let scratch = FloatBuffer(borrowed: size)
+        let scratch = FloatBuffer(uninitialized: size)
         return blocks.map { block in
             let range = block * size..<(block + 1) * size
             if gradients.parts(of: range).count == 1 {

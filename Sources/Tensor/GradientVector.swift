@@ -70,7 +70,7 @@ public final class GradientVector {
         precondition(range.upperBound <= segment.upperBound, "gradients \(range) do not lie in one segment")
         let start = range.lowerBound - segment.lowerBound
         if let buffer = buffers[index] { return (buffer, start) }
-        let buffer = FloatBuffer(borrowed: segment.count)
+        let buffer = FloatBuffer(uninitialized: segment.count)
         if segment.upperBound > used { buffer.fill(max(used - segment.lowerBound, 0)..<segment.count, with: 0) }
         buffers[index] = buffer
         return (buffer, start)

@@ -28,10 +28,9 @@ extension Tape {
                 OneDNN.multiply(gradient.rows.transposed, x.rows, into: target.matrix, adds: target.adds)
             }
             if let bias { Kernels.accumulateColumnSums(gradient, into: bias) }
-            guard let node = saved.node else { return }
-            let dx = Tensor(uninitialized: saved.shape)
-            OneDNN.multiply(gradient.rows, weight.valueMatrix, into: dx.rows)
-            node.receive(dx)
+            saved.node?.receive(shape: saved.shape) { dx, adds in
+                OneDNN.multiply(gradient.rows, weight.valueMatrix, into: dx.rows, adds: adds)
+            }
         }
     }
 }

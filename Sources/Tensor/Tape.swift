@@ -168,6 +168,25 @@ final class GradientNode {
         self.times = times
     }
 
+    /// Lets a kernel that can add to what is there contribute without a pass over memory of its own.
+    ///
+    /// - Parameters:
+    ///   - shape: The gradient's shape.
+    ///   - compute: Writes the contribution into a tensor, or adds it to what that holds.
+    func receive(shape: [Int], _ compute: (_ target: Tensor, _ adds: Bool) -> Void) {
+        if var sum = gradient.take() {
+            if sum.isSoleOwner() {
+                compute(sum, true)
+                gradient = sum
+                return
+            }
+            gradient = sum
+        }
+        let contribution = Tensor(uninitialized: shape)
+        compute(contribution, false)
+        receive(contribution)
+    }
+
     /// Adds a contribution. The first is kept as it is, without a copy.
     func receive(_ contribution: Tensor) {
         guard var sum = gradient.take() else {

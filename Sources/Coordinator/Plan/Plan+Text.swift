@@ -43,7 +43,7 @@ extension Plan {
         for phase in memory.phases {
             let rank = phase.rank
             var parts = [
-                "weights \(PlanText.bytes(rank.weights))", "gradients \(PlanText.bytes(rank.gradients))",
+                "weights \(PlanText.bytes(rank.weights))", "sums of lanes \(PlanText.bytes(rank.gradients))",
                 "optimizer and EMA \(PlanText.bytes(rank.optimizer))",
                 "activations \(PlanText.bytes(rank.activations))", "working memory \(PlanText.bytes(rank.working))",
                 "program \(PlanText.bytes(rank.process))",

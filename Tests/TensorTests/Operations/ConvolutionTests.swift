@@ -120,14 +120,19 @@ private struct TwoParameters: Module {
     }
 
     @Test(.enabled(if: NumericsProfile.current().kernels == .avx512)) func enoughTilesAreComputedByWinograd() {
-        func implementations(images: Int) -> [Bool] {
+        func implementations(images: Int, from channels: Int = 32, to out: Int = 16, side: Int = 8) -> [Bool] {
             let shape = ConvolutionShape(
-                source: [images, 32, 8, 8], weights: [16, 32, 3, 3], stride: 1, padding: Padding(1), hasBias: true)
+                source: [images, channels, side, side], weights: [out, channels, 3, 3], stride: 1,
+                padding: Padding(1), hasBias: true)
             return [.forward, .sourceGradient, .weightsGradient].map { shape.implementation($0).contains("wino") }
         }
         #expect(implementations(images: 12) == [true, true, true])
         #expect(implementations(images: 8) == [false, false, true])
         #expect(implementations(images: 7) == [false, false, false])
+        #expect(implementations(images: 4, from: 128) == [false, false, true])
+        #expect(implementations(images: 3, from: 128) == [false, false, false])
+        #expect(implementations(images: 3, to: 3, side: 32) == [true, true, true])
+        #expect(implementations(images: 2, to: 3, side: 32) == [false, false, false])
     }
 
     @Test func rejectsWeightsForOtherChannels() async {
