@@ -52,7 +52,8 @@ extension Tape {
             "\(weight.name) \(weight.shape) and \(bias.name) \(bias.shape) do not fit \(x.shape[1]) channels")
         precondition(
             channelBias.map { $0.shape == Array(x.shape.prefix(2)) } ?? true,
-            "\(weight.name): a channel bias of shape \(channelBias?.shape ?? []) does not fit images of shape \(x.shape)")
+            "\(weight.name): a channel bias of shape \(channelBias?.shape ?? []) does not fit images of shape \(x.shape)"
+        )
         let statistics = GroupStatistics(images: x.shape[0], channels: x.shape[1], groups: groups)
         let y = Tensor(uninitialized: x.shape)
         times.measure(.normalization) {

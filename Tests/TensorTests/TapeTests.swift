@@ -70,6 +70,25 @@ private struct SmallNetwork: Module {
         }
     }
 
+    /// The input of a convolution that follows a norm is made again, and gone before its gradient is made.
+    @Test func whatWasMadeAgainDoesNotOutliveItsLastReader() async {
+        await #expect(processExitsWith: .success) {
+            Threads.useOne()
+            let norm = [1, 2].map { Parameter(name: "norm\($0)", shape: [64], initialization: .ones) }
+            let weight = Parameter(name: "weight", shape: [16, 64, 1, 1], initialization: .ones)
+            let result = 4 * 4 * 16 * 64 * 64
+            let tape = Tape(recording: true)
+            let x = tape.watch(.zeros([4, 64, 64, 64]))
+            let y = tape.convolution(
+                tape.groupNorm(x, groups: 8, weight: norm[0], bias: norm[1], epsilon: 1e-5), weight: weight, bias: nil,
+                padding: .none)
+            tape.backward(from: tape.meanSquaredError(y, .zeros(y.shape)))
+            // Its input, the norm of it, and a few results; the gradient of the input would make 4 more.
+            let peak = StoragePool.shared.statistics.peakBytesInUse
+            guard peak < 12 * result else { fatalError("\(peak) bytes were held, results of \(result)") }
+        }
+    }
+
     @Test func theBackwardPassFreesEverythingItKept() async {
         await #expect(processExitsWith: .success) {
             let network = SmallNetwork()

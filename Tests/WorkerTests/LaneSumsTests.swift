@@ -52,7 +52,9 @@ private struct Wide: Module {
                 guard most == vectors * 4 * parameters.paddedCount else {
                     fatalError("\(lanes) lanes took \(most) bytes, not \(vectors) vectors")
                 }
-                guard StoragePool.shared.statistics.bytesInUse == before else { fatalError("memory was not given back") }
+                guard StoragePool.shared.statistics.bytesInUse == before else {
+                    fatalError("memory was not given back")
+                }
             }
         }
     }

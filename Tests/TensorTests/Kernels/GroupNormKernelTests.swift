@@ -109,12 +109,14 @@ import Testing
                 var sums = [Float](repeating: 0, count: 12)
                 var more = sums
                 level.kernels.group_norm_backward(
-                    x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, inPlace, &apart, &sums, &more, 2, 12, 9,
+                    x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, inPlace, &apart, &sums, &more, 2,
+                    12, 9,
                     block, 4, silu)
                 inPlace.withUnsafeMutableBufferPointer { memory in
                     guard let start = memory.baseAddress else { return }
                     level.kernels.group_norm_backward(
-                        x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, start, start, &sums, &more, 2, 12, 9,
+                        x.blocked(block), nil, gamma, beta, norm.mean, norm.reciprocal, start, start, &sums, &more, 2,
+                        12, 9,
                         block, 4, silu)
                 }
                 #expect(apart == inPlace)

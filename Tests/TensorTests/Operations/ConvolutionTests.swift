@@ -80,7 +80,8 @@ private struct TwoParameters: Module {
             let size = 16 * side * side
             let tape = Tape(recording: true)
             let source = tape.watch(
-                Tensor(Array(x[range.lowerBound * size..<range.upperBound * size]), shape: [range.count, 16, side, side]))
+                Tensor(
+                    Array(x[range.lowerBound * size..<range.upperBound * size]), shape: [range.count, 16, side, side]))
             let y = tape.convolution(source, weight: weight, bias: bias, padding: Padding(1))
             tape.backward(
                 from: tape.meanSquaredError(y, .zeros(y.shape)), gradient: Float(range.count * size) / 2)
