@@ -57,12 +57,43 @@ void diptych_group_norm_backward(
         silu);
 }
 
+void diptych_channel_moments(
+    const float *x, double *means, double *squares, size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_moments(x, means, squares, images, channels, pixels, block);
+}
+
+void diptych_channel_scale_shift(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block) {
+    chosen->channel_scale_shift(x, factors, shifts, out, images, channels, pixels, block);
+}
+
+void diptych_channel_gradient_sums(
+    const float *x, const float *dout, const float *factors, const float *shifts, double *sums, double *products,
+    size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_gradient_sums(x, dout, factors, shifts, sums, products, images, channels, pixels, block);
+}
+
+void diptych_channel_blend(
+    const float *x, const float *dout, const float *from_dout, const float *from_x, const float *constants, float *dx,
+    size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_blend(x, dout, from_dout, from_x, constants, dx, images, channels, pixels, block);
+}
+
 void diptych_silu_forward(const float *x, float *out, size_t count) {
     chosen->silu_forward(x, out, count);
 }
 
 void diptych_silu_backward(const float *x, const float *dout, float *dx, size_t count) {
     chosen->silu_backward(x, dout, dx, count);
+}
+
+void diptych_relu_forward(const float *x, float *out, size_t count) {
+    chosen->relu_forward(x, out, count);
+}
+
+void diptych_relu_backward(const float *x, const float *dout, float *dx, size_t count) {
+    chosen->relu_backward(x, dout, dx, count);
 }
 
 void diptych_add(const float *a, const float *b, float *out, size_t count) {
@@ -183,4 +214,9 @@ void diptych_adam(
     float *values, const float *gradients, float *first_moment, float *second_moment, float *_Nullable ema,
     size_t count, const diptych_adam_step *step) {
     chosen->adam(values, gradients, first_moment, second_moment, ema, count, step);
+}
+
+void diptych_momentum_descent(
+    float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay) {
+    chosen->momentum_descent(values, gradients, velocities, count, step_size, momentum, decay);
 }
