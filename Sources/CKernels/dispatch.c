@@ -59,10 +59,33 @@ void diptych_group_norm_backward(
         block, groups, silu);
 }
 
-void diptych_scale_shift_channels(
+void diptych_group_norm_apply(
     const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
     size_t pixels, size_t block, bool silu) {
-    chosen->scale_shift_channels(x, factors, shifts, out, images, channels, pixels, block, silu);
+    chosen->group_norm_apply(x, factors, shifts, out, images, channels, pixels, block, silu);
+}
+
+void diptych_channel_moments(
+    const float *x, double *means, double *squares, size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_moments(x, means, squares, images, channels, pixels, block);
+}
+
+void diptych_channel_scale_shift(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block) {
+    chosen->channel_scale_shift(x, factors, shifts, out, images, channels, pixels, block);
+}
+
+void diptych_channel_gradient_sums(
+    const float *x, const float *dout, const float *factors, const float *shifts, double *sums, double *products,
+    size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_gradient_sums(x, dout, factors, shifts, sums, products, images, channels, pixels, block);
+}
+
+void diptych_channel_blend(
+    const float *x, const float *dout, const float *from_dout, const float *from_x, const float *constants, float *dx,
+    size_t images, size_t channels, size_t pixels, size_t block) {
+    chosen->channel_blend(x, dout, from_dout, from_x, constants, dx, images, channels, pixels, block);
 }
 
 void diptych_silu_forward(const float *x, float *out, size_t count) {
@@ -71,6 +94,14 @@ void diptych_silu_forward(const float *x, float *out, size_t count) {
 
 void diptych_silu_backward(const float *x, const float *dout, float *dx, size_t count) {
     chosen->silu_backward(x, dout, dx, count);
+}
+
+void diptych_relu_forward(const float *x, float *out, size_t count) {
+    chosen->relu_forward(x, out, count);
+}
+
+void diptych_relu_backward(const float *x, const float *dout, float *dx, size_t count) {
+    chosen->relu_backward(x, dout, dx, count);
 }
 
 void diptych_add(const float *a, const float *b, float *out, size_t count) {
@@ -186,4 +217,9 @@ void diptych_adam(
     float *values, const float *gradients, float *first_moment, float *second_moment, float *_Nullable ema,
     size_t count, const diptych_adam_step *step) {
     chosen->adam(values, gradients, first_moment, second_moment, ema, count, step);
+}
+
+void diptych_momentum_descent(
+    float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay) {
+    chosen->momentum_descent(values, gradients, velocities, count, step_size, momentum, decay);
 }

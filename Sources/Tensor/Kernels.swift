@@ -53,6 +53,14 @@ enum Kernels {
         diptych_silu_backward(x.elements, gradient.elements, dx.elements, dx.storage.count)
     }
 
+    static func relu(_ x: Tensor, into y: Tensor) {
+        diptych_relu_forward(x.elements, y.elements, y.storage.count)
+    }
+
+    static func reluBackward(_ x: Tensor, gradient: Tensor, into dx: Tensor) {
+        diptych_relu_backward(x.elements, gradient.elements, dx.elements, dx.storage.count)
+    }
+
     static func dropout(_ x: Tensor, rate: Float, mask: DropoutMask, into y: Tensor) {
         diptych_dropout(
             x.elements, y.elements, x.images, x.channels, x.pixels, x.layout.block, rate,
@@ -74,7 +82,7 @@ enum Kernels {
 
     /// The result of ``groupNorm(_:adding:weight:bias:statistics:groups:epsilon:activation:into:)`` again.
     static func normalize(_ x: Tensor, by statistics: GroupStatistics, activation: Activation, into y: Tensor) {
-        diptych_scale_shift_channels(
+        diptych_group_norm_apply(
             x.elements, statistics.factors.elements, statistics.shifts.elements, y.elements, x.images, x.channels,
             x.pixels, x.layout.block, activation == .silu)
     }
@@ -87,6 +95,46 @@ enum Kernels {
             x.elements, channelBias?.elements, weight.unsafeValues, bias.unsafeValues, statistics.mean.elements,
             statistics.reciprocalDeviation.elements, gradient.elements, dx.elements, weight.addableGradient(),
             bias.addableGradient(), x.images, x.channels, x.pixels, x.layout.block, groups, activation == .silu)
+    }
+
+    /// For each channel over all images and pixels: the mean, and the mean of (x - mean)^2.
+    static func channelMoments(_ x: Tensor) -> (means: [Double], variances: [Double]) {
+        var means = [Double](repeating: 0, count: x.channels)
+        var squares = means
+        diptych_channel_moments(x.elements, &means, &squares, x.images, x.channels, x.pixels, x.layout.block)
+        return (means, squares.map { $0 / Double(x.images * x.pixels) })
+    }
+
+    /// y = x factor + shift, channel by channel.
+    static func scaleAndShiftChannels(_ x: Tensor, by factors: [Float], _ shifts: [Float], into y: Tensor) {
+        diptych_channel_scale_shift(
+            x.elements, factors, shifts, y.elements, x.images, x.channels, x.pixels, x.layout.block)
+    }
+
+    /// For each channel the sum of the gradient, and that of its product with x factor + shift.
+    static func channelGradientSums(
+        _ x: Tensor, gradient: Tensor, factors: [Float], shifts: [Float]
+    ) -> (sums: [Double], products: [Double]) {
+        var sums = [Double](repeating: 0, count: x.channels)
+        var products = sums
+        diptych_channel_gradient_sums(
+            x.elements, gradient.elements, factors, shifts, &sums, &products, x.images, x.channels, x.pixels,
+            x.layout.block)
+        return (sums, products)
+    }
+
+    /// dx = a gradient + b x + c, channel by channel.
+    static func blendChannels(
+        _ x: Tensor, gradient: Tensor, by a: [Float], _ b: [Float], _ c: [Float], into dx: Tensor
+    ) {
+        diptych_channel_blend(
+            x.elements, gradient.elements, a, b, c, dx.elements, x.images, x.channels, x.pixels, x.layout.block)
+    }
+
+    /// Adds to the gradient of a parameter.
+    static func accumulate(_ addend: [Double], intoGradientOf parameter: Parameter) {
+        let target = parameter.addableGradient()
+        for (index, value) in addend.enumerated() { target[index] += Float(value) }
     }
 
     // MARK: Channels

@@ -13,6 +13,25 @@ extension Tape {
         }
     }
 
+    /// max(x, 0), value by value. Nair and Hinton 2010.
+    ///
+    /// - Parameter x: Any shape.
+    /// - Returns: The shape of `x`.
+    public func relu(_ x: Tensor) -> Tensor {
+        func compute(_ x: Tensor) -> Tensor {
+            let y = Tensor(uninitialized: x.shape)
+            Kernels.relu(x, into: y)
+            return y
+        }
+        let saved = SavedTensor(x)
+        let result = record(compute(x), from: x) { gradient in
+            let dx = gradient.reusableForResult()
+            Kernels.reluBackward(saved.tensor, gradient: gradient, into: dx)
+            saved.node?.receive(dx)
+        }
+        return recomputable(result) { compute(saved.tensor) }
+    }
+
     /// a + b, value by value.
     ///
     /// - Parameters:

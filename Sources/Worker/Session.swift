@@ -42,12 +42,14 @@ package final class Session {
     ///   - directory: The run.
     ///   - purpose: What it is opened for.
     ///   - execution: The execution that the ranks belong to, if somebody counts them.
+    ///   - other: A session whose images are used if they are those of this job too, so that they are read once.
     ///   - isStopRequested: Whether somebody asked this rank to stop; asked once a step.
     /// - Throws: `DiptychFailure`, or an error of the modules below, on the first rank that has it, and `peerFailed` on
     ///   the others.
     package init(
         world: any Communicator, directory: RunDirectory, purpose: Purpose = .training,
-        execution: Execution? = nil, isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
+        execution: Execution? = nil, sharingImagesOf other: Session? = nil,
+        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
     ) throws {
         self.world = world
         self.directory = directory
@@ -71,7 +73,8 @@ package final class Session {
             try world.onRoot { try RunProfile.check(profile, in: directory) }
         }
         (catalogue, network) = try world.together("reading the images") {
-            let catalogue = try Catalogue.load(job.source)
+            let known = other.flatMap { $0.job.source == job.source ? $0.catalogue : nil }
+            let catalogue = try known ?? Catalogue.load(job.source)
             let network = job.network(of: catalogue)
             try network.validate()
             return (catalogue, network)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes shadows.json: scores of the attacks that use shadow models, by NumPy and scikit-learn, on formula answers.
 
-LiRA is written from its definition, image by image; GSA is scikit-learn's logistic regression on the shadows' logarithms.
+LiRA is written from its definitions, offline and online, image by image; GSA is scikit-learn's logistic regression on the shadows' logarithms.
 
   VENV/bin/python shadows.py
 """
@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 import sklearn
+from scipy import stats
 from sklearn import linear_model, model_selection, preprocessing
 
 import formula
@@ -37,6 +38,26 @@ def lira():
             own.append(0.0 if not unseen else excess / np.std(unseen, ddof=1))
         result.append(dict(column=STEPS if column is None else column, common=common, own=own))
     return dict(seen=seen.tolist(), settings=result)
+
+
+def online():
+    """Shadows that have seen an image and others: rows 0 and 1 lack one of the kinds."""
+    seen = np.array([[row == 0 or (row > 1 and (row + shadow) % 3 == 0) for row in range(CANDIDATES)] for shadow in range(SHADOWS)])
+    pick = lambda name: -np.log(answers(name, CANDIDATES, STEPS * NORMS)[:, 7 * NORMS])
+    release, shadows = pick("release losses"), np.array([pick(f"shadow {s} losses") for s in range(SHADOWS)])
+    kinds = [[shadows[seen[:, row] == kind, row] for row in range(CANDIDATES)] for kind in (True, False)]
+    variances = [
+        sum(((a - a.mean()) ** 2).sum() for a in kind if len(a)) / sum(len(a) - 1 for a in kind if len(a)) for kind in kinds]
+    both = [row for row in range(CANDIDATES) if len(kinds[0][row]) and len(kinds[1][row])]
+    distance = np.mean([kinds[0][row].mean() - kinds[1][row].mean() for row in both])
+    scores = []
+    for row in range(CANDIDATES):
+        inside, outside = (kind[row] for kind in kinds)
+        mean_in = inside.mean() if len(inside) else outside.mean() + distance
+        mean_out = outside.mean() if len(outside) else inside.mean() - distance
+        density = lambda mean, variance: stats.norm.logpdf(release[row], mean, np.sqrt(variance))
+        scores.append(density(mean_in, variances[0]) - density(mean_out, variances[1]))
+    return dict(seen=seen.tolist(), column=7, scores=scores)
 
 
 def gsa(offset):
@@ -67,5 +88,5 @@ def gsa(offset):
 
 golden = dict(
     format="diptych golden shadows", tools=dict(numpy=np.__version__, sklearn=sklearn.__version__),
-    candidates=CANDIDATES, own=OWN, shadows=SHADOWS, tensors=TENSORS, lira=lira(), gsa1=gsa(0), gsa2=gsa(TENSORS))
+    candidates=CANDIDATES, own=OWN, shadows=SHADOWS, tensors=TENSORS, lira=lira(), online=online(), gsa1=gsa(0), gsa2=gsa(TENSORS))
 pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")

@@ -15,6 +15,11 @@ private struct ShadowGolden: Decodable {
         let seen: [[Bool]]
         let settings: [Comparison]
     }
+    struct Online: Decodable {
+        let seen: [[Bool]]
+        let column: Int
+        let scores: [Double]
+    }
     struct GSA: Decodable {
         let ridge: Double
         let is_member: [[Bool]]
@@ -22,6 +27,7 @@ private struct ShadowGolden: Decodable {
     }
     let candidates, own, shadows, tensors: Int
     let lira: LiRA
+    let online: Online
     let gsa1, gsa2: GSA
 
     static func load() throws -> ShadowGolden {
@@ -73,13 +79,55 @@ private struct ShadowGolden: Decodable {
         }
         let table = golden.table("release losses", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
-        #expect(settings.count == 2 * 21)
+        // Image 1 has been seen by one shadow and not by the others: there is an online setting too.
+        #expect(settings.count == 3 * 21)
         for expected in golden.lira.settings {
-            let (common, own) = (settings[2 * expected.column], settings[2 * expected.column + 1])
+            let (common, own) = (settings[3 * expected.column], settings[3 * expected.column + 1])
             #expect(common.settings["deviation"] == "common" && own.settings["deviation"] == "of the image")
             #expect(zip(common.scores, expected.common).allSatisfy { abs($0 - $1) < 1e-6 }, "\(expected.column)")
             #expect(zip(own.scores, expected.own).allSatisfy { abs($0 - $1) < 1e-4 }, "\(expected.column)")
         }
+    }
+
+    /// Fails when means or variances of the two kinds are mixed up, or an image that lacks one kind is left out.
+    @Test func onlineTwoNormalsAreCompared() throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack("lira")
+        let shadows = try golden.online.seen.enumerated().map {
+            try golden.shadow($0, "losses", of: attack, hasSeen: $1)
+        }
+        let table = golden.table("release losses", rows: golden.candidates, of: attack)
+        let settings = attack.scores(table, golden.population(shadows)).filter {
+            $0.settings["shadows"] == "of both kinds"
+        }
+        #expect(settings.count == 21)
+        let found = settings[golden.online.column].scores
+        #expect(zip(found, golden.online.scores).allSatisfy { abs($0 - $1) < 1e-5 * max(1, abs($1)) })
+    }
+
+    /// Two members whose losses shadows that know them have too, and two others: offline their losses are alike unlikely.
+    @Test func shadowsThatKnowAnImageTellWhatItsLossWouldBe() throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack("lira")
+        let width = attack.measurement.width(imageSize: 36)
+        func table(_ losses: [Float]) -> MeasurementTable {
+            MeasurementTable(
+                count: losses.count, width: width, values: losses.flatMap { Array(repeating: $0, count: width) })
+        }
+        // Image 0 loses much of its loss when it is known, image 1 little; the release has lowered both alike.
+        let shadows = [(1.0, 1.0, false), (1.02, 0.98, false), (0.5, 0.9, true), (0.51, 0.91, true)].map {
+            var shadow = ShadowModel(hasSeen: [$0.2, $0.2], isMember: [])
+            shadow.add(table([Float($0.0), Float($0.1)]), of: attack.measurement, on: .candidates)
+            return shadow
+        }
+        let population = Population(
+            isMember: [false, true], calibration: [], test: [0, 1], images: [], shape: [1, 6, 6], seed: 3,
+            shadows: shadows)
+        let settings = attack.scores(table([0.9, 0.9]), population)
+        let online = try #require(settings.first { $0.settings["shadows"] == "of both kinds" })
+        let offline = try #require(settings.first { $0.settings["shadows"] == nil })
+        #expect(abs(offline.scores[0] - offline.scores[1]) < 0.03)
+        #expect(online.scores[0] < -1 && online.scores[1] > 1)
     }
 
     /// Fails when a deviation is made of one or two values.

@@ -103,6 +103,31 @@ import Testing
         expectClose(v, twin.secondMoment, absolute: 1e-9, relative: 2e-6, "second moment")
     }
 
+    /// PyTorch's rule without dampening, written out.
+    @Test(arguments: Level.all, [1, 16, 1_000]) func momentumMatchesTwin(_ level: Level, _ count: Int) {
+        let start = testNumbers(count, 90)
+        var (values, velocities) = (start.floats, [Float](repeating: 0, count: count))
+        var (twin, speed) = (start, [Double](repeating: 0, count: count))
+        for step in 0..<5 {
+            let gradients = testNumbers(count, 91 + step)
+            level.kernels.momentum_descent(&values, gradients.floats, &velocities, count, 0.125, 0.75, 0.0625)
+            for i in twin.indices {
+                speed[i] = 0.75 * speed[i] + gradients[i] + 0.0625 * twin[i]
+                twin[i] -= 0.125 * speed[i]
+            }
+        }
+        expectClose(values, twin, absolute: 1e-6, relative: 1e-6, "values")
+        expectClose(velocities, speed, absolute: 1e-6, relative: 1e-6, "velocities")
+    }
+
+    @Test func momentumChangesItsRangeOnly() {
+        let values = FloatBuffer([1, 1, 1])
+        let velocities = FloatBuffer([0, 0.5, 0])
+        MomentumDescent(momentum: 0.5, weightDecay: 0.25).update(
+            values: values, gradients: FloatBuffer([2, 2, 2]), velocities: velocities, range: 1..<2, learningRate: 0.5)
+        #expect(velocities.scalars == [0, 2.5, 0] && values.scalars == [1, -0.25, 1])
+    }
+
     @Test func shardsGiveTheBitsOfTheWhole() {
         let count = 1_000
         let gradients = FloatBuffer(testNumbers(count, 80).floats)

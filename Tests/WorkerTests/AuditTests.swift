@@ -110,6 +110,32 @@ import Worker
         #expect(try audit(directory, ranks: 2) == whole)
     }
 
+    /// Fails when what was trained is lost, or given to another network.
+    @Test func anAuditThatWasStoppedInTrainingGoesOnToTheSameReport() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        try train(directory)
+        let request = AuditRequest(attacks: ["secmi-nns", "quantile"], imagesPerSide: 24, samples: 4)
+        let whole = try audit(directory, ranks: 1, request)
+        let scores = directory.audit + "/scores"
+        let files = { try FileManager.default.contentsOfDirectory(atPath: scores).count }
+        let all = try files()
+        try forget(directory)
+        let asked = Counter()
+        let ends = try onRanks(2) { world in
+            try Session(
+                world: world, directory: directory, purpose: .reading, isStopRequested: { asked.next() > 7 }
+            ).audit(request)
+        }
+        #expect(ends == [.stopped, .stopped])
+        // One file of measurements, and the networks that were trained before.
+        #expect(try files() > 1 && files() < all)
+        #expect(try audit(directory, ranks: 2, request) == whole)
+        #expect(try files() == all && all == 9)
+        let report = try JSONDecoder().decode(AuditReport.self, from: whole)
+        #expect(report.releases[0].attacks.map(\.name) == ["secmi-nns", "quantile"])
+    }
+
     @Test func aBudgetOfEvaluationsLeavesOutWhatItDoesNotReach() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", job(workshop, .undefended))

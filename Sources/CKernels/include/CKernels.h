@@ -35,7 +35,7 @@ int diptych_kernels_level(void);
 ///
 /// `channel_bias` is plain (N, C), or null for none. Statistics are per (image, group) with the biased variance,
 /// accumulated in double; `mean` and `reciprocal_deviation`, both (N, groups), are outputs that the backward pass needs;
-/// so are `factors` and `shifts`, plain (N, C), by which `diptych_scale_shift_channels` makes `out` again. `gamma` and
+/// so are `factors` and `shifts`, plain (N, C), by which `diptych_group_norm_apply` makes `out` again. `gamma` and
 /// `beta` are plain (C). In place. C must be a multiple of `groups`.
 void diptych_group_norm_forward(
     const float *x, const float *_Nullable channel_bias, const float *gamma, const float *beta, float *out,
@@ -51,9 +51,29 @@ void diptych_group_norm_backward(
     size_t channels, size_t pixels, size_t block, size_t groups, bool silu);
 
 /// out = act(x factor + shift), with a factor and a shift for each channel of each image, plain (N, C). In place.
-void diptych_scale_shift_channels(
+void diptych_group_norm_apply(
     const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
     size_t pixels, size_t block, bool silu);
+
+/// For each channel over all images and pixels: the mean, and the sum of (x - mean)^2. Both plain (C), overwritten, double.
+void diptych_channel_moments(
+    const float *x, double *means, double *squares, size_t images, size_t channels, size_t pixels, size_t block);
+
+/// out[n, c, h, w] = x[n, c, h, w] factors[c] + shifts[c]; `factors` and `shifts` are plain (C). In place.
+void diptych_channel_scale_shift(
+    const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
+    size_t pixels, size_t block);
+
+/// For each channel over all images and pixels: the sum of dout, and that of dout (x factors[c] + shifts[c]). Both plain
+/// (C), overwritten, double.
+void diptych_channel_gradient_sums(
+    const float *x, const float *dout, const float *factors, const float *shifts, double *sums, double *products,
+    size_t images, size_t channels, size_t pixels, size_t block);
+
+/// dx = from_dout[c] dout + from_x[c] x + constants[c], all three plain (C). `dx` may be `dout` or `x`.
+void diptych_channel_blend(
+    const float *x, const float *dout, const float *from_dout, const float *from_x, const float *constants, float *dx,
+    size_t images, size_t channels, size_t pixels, size_t block);
 
 // MARK: Elementwise (any layout, `count` floats including padding)
 
@@ -62,6 +82,12 @@ void diptych_silu_forward(const float *x, float *out, size_t count);
 
 /// dx = dout s (1 + x (1 - s)), s = 1 / (1 + exp(-x)). `dx` may be `dout` or `x`.
 void diptych_silu_backward(const float *x, const float *dout, float *dx, size_t count);
+
+/// out = max(x, 0). In place.
+void diptych_relu_forward(const float *x, float *out, size_t count);
+
+/// dx = x > 0 ? dout : 0. `dx` may be `dout` or `x`.
+void diptych_relu_backward(const float *x, const float *dout, float *dx, size_t count);
 
 /// out = a + b. In place.
 void diptych_add(const float *a, const float *b, float *out, size_t count);
@@ -199,6 +225,11 @@ void diptych_adam(
     float *values, const float *gradients, float *first_moment, float *second_moment, float *_Nullable ema,
     size_t count, const diptych_adam_step *step);
 
+/// Updates `count` values and their velocities in one pass over memory: g = gradient + decay value;
+/// velocity = momentum velocity + g; value -= step_size velocity.
+void diptych_momentum_descent(
+    float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay);
+
 // MARK: The dispatch table
 
 /// One implementation of every kernel; `diptych_kernels_at` gives that of one level, which tests compare.
@@ -206,9 +237,15 @@ typedef struct {
     int level;
     __typeof__(diptych_group_norm_forward) *group_norm_forward;
     __typeof__(diptych_group_norm_backward) *group_norm_backward;
-    __typeof__(diptych_scale_shift_channels) *scale_shift_channels;
+    __typeof__(diptych_group_norm_apply) *group_norm_apply;
+    __typeof__(diptych_channel_moments) *channel_moments;
+    __typeof__(diptych_channel_scale_shift) *channel_scale_shift;
+    __typeof__(diptych_channel_gradient_sums) *channel_gradient_sums;
+    __typeof__(diptych_channel_blend) *channel_blend;
     __typeof__(diptych_silu_forward) *silu_forward;
     __typeof__(diptych_silu_backward) *silu_backward;
+    __typeof__(diptych_relu_forward) *relu_forward;
+    __typeof__(diptych_relu_backward) *relu_backward;
     __typeof__(diptych_add) *add;
     __typeof__(diptych_accumulate) *accumulate;
     __typeof__(diptych_scale) *scale;
@@ -234,6 +271,7 @@ typedef struct {
     __typeof__(diptych_scaled_difference) *scaled_difference;
     __typeof__(diptych_squared_norm) *squared_norm;
     __typeof__(diptych_adam) *adam;
+    __typeof__(diptych_momentum_descent) *momentum_descent;
 } diptych_kernels;
 
 /// The kernels of one level. The processor must have it.

@@ -24,6 +24,19 @@ static void silu_backward(const float *x, const float *dout, float *dx, size_t c
 #undef EXPRESSION
 }
 
+// Not a number stays what it is.
+static void relu_forward(const float *x, float *out, size_t count) {
+#define EXPRESSION(LOAD) at_least(LOAD(x + i), splat(0))
+    ELEMENTWISE(out, count, EXPRESSION)
+#undef EXPRESSION
+}
+
+static void relu_backward(const float *x, const float *dout, float *dx, size_t count) {
+#define EXPRESSION(LOAD) choose(LOAD(x + i) > splat(0), LOAD(dout + i), splat(0))
+    ELEMENTWISE(dx, count, EXPRESSION)
+#undef EXPRESSION
+}
+
 static void add(const float *a, const float *b, float *out, size_t count) {
 #define EXPRESSION(LOAD) LOAD(a + i) + LOAD(b + i)
     ELEMENTWISE(out, count, EXPRESSION)
@@ -118,6 +131,22 @@ static void adam(
             const f16 mean = LOAD(ema);
             STORE(ema, mean + s.ema_complement * (value - mean));
         }
+#undef LOAD
+#undef STORE
+    }
+}
+
+static void momentum_descent(
+    float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay) {
+    for (size_t i = 0; i < count; i += 16) {
+        const bool whole = i + 16 <= count;
+        const size_t rest = count - i;
+#define LOAD(p) (whole ? load((p) + i) : load_part((p) + i, rest))
+#define STORE(p, v) do { if (whole) store((p) + i, v); else store_part((p) + i, v, rest); } while (0)
+        const f16 value = LOAD(values);
+        const f16 velocity = momentum * LOAD(velocities) + (LOAD(gradients) + decay * value);
+        STORE(velocities, velocity);
+        STORE(values, value - step_size * velocity);
 #undef LOAD
 #undef STORE
     }

@@ -138,7 +138,7 @@ INLINE void span_scale_shift(
     }
 }
 
-static void scale_shift_channels(
+static void group_norm_apply(
     const float *x, const float *factors, const float *shifts, float *out, size_t images, size_t channels,
     size_t pixels, size_t block, bool with_silu) {
     const size_t size = block_count(channels, block) * pixels * block;

@@ -9,6 +9,8 @@
 
 #include "normalization.h"
 
+#include "batch_normalization.h"
+
 #include "channels.h"
 
 #include "random.h"
@@ -19,9 +21,15 @@ const diptych_kernels TABLE = {
     .level = LEVEL,
     .group_norm_forward = group_norm_forward,
     .group_norm_backward = group_norm_backward,
-    .scale_shift_channels = scale_shift_channels,
+    .group_norm_apply = group_norm_apply,
+    .channel_moments = channel_moments,
+    .channel_scale_shift = channel_scale_shift,
+    .channel_gradient_sums = channel_gradient_sums,
+    .channel_blend = channel_blend,
     .silu_forward = silu_forward,
     .silu_backward = silu_backward,
+    .relu_forward = relu_forward,
+    .relu_backward = relu_backward,
     .add = add,
     .accumulate = accumulate,
     .scale = scale,
@@ -47,4 +55,5 @@ const diptych_kernels TABLE = {
     .scaled_difference = scaled_difference,
     .squared_norm = squared_norm,
     .adam = adam,
+    .momentum_descent = momentum_descent,
 };

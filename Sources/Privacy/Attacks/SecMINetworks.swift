@@ -1,81 +1,80 @@
 import Diffusion
 import Foundation
+import Tensor
 
 /// SecMI NNs: Duan et al., ICML 2023 (arXiv 2302.01316), section 4.3: a network that learns members from the residual image
-/// |psi(phi(x_t)) - x_t| at t = 90, squared error to 0 and 1, 15 epochs.
+/// |psi(phi(x_t)) - x_t| at t = 90.
 ///
-/// The paper's network is a ResNet-18 trained on the first 20 % of both sides; here it is the small ``ResidualNetwork``,
-/// trained on the calibration half. 11 evaluations.
-package struct SecMINetworks: MembershipAttack {
+/// As the authors' code has it: a ``ResNet18`` with one output, mean squared error to 1 for members and 0 for others, stochastic
+/// gradient descent with learning rate 1e-3, momentum 0.9 and weight decay 5e-4, 15 epochs in batches of 128, no augmentation.
+/// Otherwise than there it is trained on the calibration half, not on the first 20 %; the residuals are scaled to a mean square
+/// of 1 over it; an epoch's batches are of equal size; and the last epoch counts. 11 evaluations.
+package struct SecMINetworks: TrainedAttack {
     package let name = "secmi-nns"
-    package let title = "SecMI, small network on the residual (arXiv 2302.01316)"
+    package let title = "SecMI, ResNet-18 on the residual (arXiv 2302.01316)"
     package let access = AttackAccess.predictions
-    package let isFitted = true
+    package let networks = 1
+    package let outputs = 1
+    package let trainingCost = 25.0
     private let residuals: SecMIMeasurement
+    private let epochs: Int
+    private let batch: Int
+    private let randomness: @Sendable (_ seed: UInt64) -> TrainingRandomness
     package var measurement: any AttackMeasurement { residuals }
 
-    package init(_ schedule: NoiseSchedule) { residuals = SecMIMeasurement(schedule) }
+    /// - Parameters:
+    ///   - schedule: The release's forward process.
+    ///   - epochs: Passes over the calibration half.
+    ///   - batch: The most images of a batch.
+    ///   - randomness: First weights and orders, from the job's seed.
+    package init(
+        _ schedule: NoiseSchedule, epochs: Int = 15, batch: Int = 128,
+        randomness: @escaping @Sendable (UInt64) -> TrainingRandomness = { TrainingRandomness(seed: $0, first: 1) }
+    ) {
+        residuals = SecMIMeasurement(schedule)
+        self.epochs = epochs
+        self.batch = batch
+        self.randomness = randomness
+    }
 
-    package func scores(_ table: MeasurementTable, _ population: Population) -> [ScoredSetting] {
+    package func answers(of network: Int, _ table: MeasurementTable, _ population: Population) -> [Float] {
         let columns = residuals.imageStart..<table.width
-        // Residuals are small; the network is given them with a mean square of 1 over the calibration images.
+        // Residuals are small beside the norms' epsilon.
         let square = population.calibration.reduce(0.0) { sum, row in
             sum + table.row(row, columns).reduce(0) { $0 + Double($1) * Double($1) }
         }
         let values = Double(max(1, population.calibration.count * columns.count))
         let factor = Float(1 / max((square / values).squareRoot(), 1e-20))
-        let scaled = (0..<table.count).map { row in table.row(row, columns).map { $0 * factor } }
-        let network = ResidualNetwork(shape: population.shape, outputs: 1)
-        network.train({ scaled[$0][...] }, rows: population.calibration, epochs: 15, seed: population.seed) {
-            row, output in
+        let images = ImageRows(count: table.count, shape: population.shape) { row in
+            table.row(row, columns).map { $0 * factor }[...]
+        }
+        let random = randomness(population.seed)
+        let classifier = ResNet18(channels: population.shape[0], outputs: outputs)
+        let parameters = ParameterVector(classifier)
+        random.initialize(parameters, classifier.parameters, network)
+        let descent = MomentumDescent(momentum: 0.9, weightDecay: 5e-4)
+        let velocities = FloatBuffer(count: parameters.paddedCount)
+        let training = NetworkTraining(epochs: epochs, batch: batch) { parameters, _, _ in
+            descent.update(
+                values: parameters.values, gradients: parameters.gradients, velocities: velocities,
+                range: 0..<parameters.paddedCount, learningRate: 1e-3)
+        }
+        training.train(
+            classifier, of: parameters, on: images, rows: population.calibration,
+            order: { random.order(population.calibration.count, network, $0) }
+        ) { row, output in
             [2 * ((output.first ?? 0) - (population.isMember[row] ? 1 : 0))]
         }
-        let timestep = residuals.chain[residuals.imagePosition]
-        return [
-            ScoredSetting(
-                settings: ["timestep": "\(timestep)"], evaluations: Double(residuals.imagePosition + 2),
-                scores: network.predict({ scaled[$0][...] }, count: table.count).map { $0[0] })
-        ]
+        return classifier.answers(to: images)
     }
-}
 
-/// Quantile regression: Tang et al., ICML 2024 (arXiv 2312.05140): how small the t-error of an image is, for an image like
-/// this. A network learns quantiles of the t-error of images that are *not* members, given the image; the score is the
-/// predicted quantile minus the image's own t-error, both as logarithms.
-///
-/// One ``ResidualNetwork`` for the quantiles 0.05, 0.2 and 0.5 (pinball loss, 15 epochs on the held-out images of the
-/// calibration half), where the paper has a vote of several. 11 evaluations, those of SecMI at t = 90.
-package struct QuantileRegression: MembershipAttack {
-    package let name = "quantile"
-    package let title = "Quantile regression of the t-error (arXiv 2312.05140)"
-    package let access = AttackAccess.predictions
-    package let isFitted = true
-    private static let quantiles: [Float] = [0.05, 0.2, 0.5]
-    private let residuals: SecMIMeasurement
-    package var measurement: any AttackMeasurement { residuals }
-
-    package init(_ schedule: NoiseSchedule) { residuals = SecMIMeasurement(schedule) }
-
-    package func scores(_ table: MeasurementTable, _ population: Population) -> [ScoredSetting] {
-        let place = residuals.positions.firstIndex(of: residuals.imagePosition) ?? 0
-        let errors = table.column(place * ResidualNorms.width).map { log($0 + 1e-30) }
-        let others = population.calibration.filter { !population.isMember[$0] }
-        let mean = others.reduce(0) { $0 + errors[$1] } / Double(max(1, others.count))
-        let size = population.shape.reduce(1, *)
-        let images = { (row: Int) in population.images[row * size..<(row + 1) * size] }
-        let network = ResidualNetwork(shape: population.shape, outputs: Self.quantiles.count)
-        network.train(images, rows: others, epochs: 15, seed: population.seed) { row, outputs in
-            // d/dq of the pinball loss max(a (y - q), (a - 1) (y - q)).
-            zip(Self.quantiles, outputs).map { quantile, output in
-                Float(errors[row] - mean) > output ? -quantile : 1 - quantile
-            }
-        }
-        let predicted = network.predict(images, count: table.count)
-        return Self.quantiles.enumerated().map { index, quantile in
+    package func scores(
+        from answers: [[Float]], _ table: MeasurementTable, _ population: Population
+    ) -> [ScoredSetting] {
+        [
             ScoredSetting(
-                settings: ["quantile": "\(quantile)", "timestep": "\(residuals.chain[residuals.imagePosition])"],
-                evaluations: Double(residuals.imagePosition + 2),
-                scores: (0..<table.count).map { predicted[$0][index] + mean - errors[$0] })
-        }
+                settings: ["timestep": "\(residuals.chain[residuals.imagePosition])"],
+                evaluations: Double(residuals.imagePosition + 2), scores: answers[0].map { Double($0) })
+        ]
     }
 }

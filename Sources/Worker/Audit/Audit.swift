@@ -59,6 +59,11 @@ extension Session {
             case .stopped: return .stopped
             }
         }
+        switch try AuditTrainer(session: self, subjects: subjects, deadline: deadline).run(&results, say: say) {
+        case .whole: break
+        case .outOfTime: results.hasTimeForNetworks = false
+        case .stopped: return .stopped
+        }
         try world.onRoot { try writeReport(request, subjects, results, say: say) }
         return .reported
     }

@@ -60,6 +60,9 @@ extension AuditReport {
                 "Left out, because the time was over: "
                     + results.outOfTime.map(\.label).joined(separator: ", "))
         }
+        if !results.hasTimeForNetworks {
+            notes.append("Left out, because the time was over: the attacks that train networks of their own.")
+        }
         return notes
     }
 
@@ -98,26 +101,27 @@ struct AuditScoring {
 
     /// Every release with its attacks.
     func releases() throws -> [ReleaseAudit] {
-        let all = population { _ in true }
+        let all = population(.all)
         guard views.count > 1 else {
-            return [try release(session.job.name, scored(view: 0, all), all)]
+            return [try release(session.job.name, scored(view: 0, .all, all), all)]
         }
         var audits = [try release(session.job.name, dual(all), all)]
         for (index, view) in views.enumerated() {
             guard let part = view.part else { continue }
-            let own = population { $0 == part }
-            let others = population { $0 != part }
-            for (name, population) in [("own part", own), ("other parts", others)] where population.isLargeEnough {
+            for (name, members) in [("own part", AuditedMembers.part(part)), ("other parts", .otherParts(part))] {
+                let population = population(members)
+                guard population.isLargeEnough else { continue }
                 audits.append(
                     try release(
-                        "\(session.job.name) \(view.name), \(name)", scored(view: index, population), population))
+                        "\(session.job.name) \(view.name), \(name)", scored(view: index, members, population),
+                        population))
             }
         }
         return audits
     }
 
-    private func population(_ part: (Int) -> Bool) -> Population {
-        subjects.choice.population(of: session.catalogue, seed: session.job.seed, shadows: results.shadows, where: part)
+    private func population(_ members: AuditedMembers) -> Population {
+        subjects.population(members, session, shadows: results.shadows)
     }
 
     private func release(_ name: String, _ attacks: [Scored], _ population: Population) throws -> ReleaseAudit {
@@ -129,16 +133,25 @@ struct AuditScoring {
     }
 
     /// The attacks on one view that were measured.
-    private func scored(view: Int, _ population: Population) -> [Scored] {
+    private func scored(view: Int, _ members: AuditedMembers, _ population: Population) -> [Scored] {
         var scored = results.plan.attacks[view].compactMap { attack -> Scored? in
-            results.table(of: attack, view: view).map { table in
-                Scored(
-                    name: attack.name, title: attack.title, access: attack.access,
-                    settings: attack.scores(table, population), isFitted: attack.isFitted)
-            }
+            guard let table = results.table(of: attack, view: view),
+                let settings = settings(of: attack, view: view, members, table, population)
+            else { return nil }
+            return Scored(
+                name: attack.name, title: attack.title, access: attack.access, settings: settings,
+                isFitted: attack.isFitted)
         }
         if let samples = results.samples(of: view) { scored.append(nearest(samples, view: view, population)) }
         return scored
+    }
+
+    private func settings(
+        of attack: any MembershipAttack, view: Int, _ members: AuditedMembers, _ table: MeasurementTable,
+        _ population: Population
+    ) -> [ScoredSetting]? {
+        guard let trained = attack as? any TrainedAttack else { return attack.scores(table, population) }
+        return results.answers(of: trained, view: view, members).map { trained.scores(from: $0, table, population) }
     }
 
     /// GAN-Leaks, which asks the model nothing more.
@@ -155,14 +168,14 @@ struct AuditScoring {
 
     /// DualMD's release: attacks through its sampler, then those of an attacker who holds the models.
     private func dual(_ population: Population) -> [Scored] {
-        let mixed = scored(view: 0, population).map { attack in
+        let mixed = scored(view: 0, .all, population).map { attack in
             attack.access == .sampling
                 ? attack
                 : Scored(
                     name: attack.name + "-mix", title: attack.title + ", models in turn", access: attack.access,
                     settings: attack.settings, isFitted: attack.isFitted)
         }
-        let teachers = views.indices.filter { views[$0].part != nil }.map { scored(view: $0, population) }
+        let teachers = views.indices.filter { views[$0].part != nil }.map { scored(view: $0, .all, population) }
         let joined = teachers[0].compactMap { attack -> Scored? in
             let alike = teachers.compactMap { $0.first { $0.name == attack.name } }
             guard alike.count == teachers.count else { return nil }

@@ -10,6 +10,9 @@ struct AuditResults {
     private(set) var shadows: [ShadowModel]
     private var tables: [String: MeasurementTable] = [:]
     private var samples: [Int: ImageSet] = [:]
+    private var answers: [AuditTraining: [Float]] = [:]
+    /// Whether the time reached the networks that attacks train.
+    var hasTimeForNetworks = true
 
     init(plan: AuditPlan, shadows: [AuditShadow]) {
         self.plan = plan
@@ -27,6 +30,17 @@ struct AuditResults {
     /// Keeps the images that a view has made.
     mutating func add(_ images: ImageSet, by subject: AuditTask.Subject) {
         if case .release(let view) = subject { samples[view] = images }
+    }
+
+    /// Keeps what a network that an attack trained says about every image.
+    mutating func add(_ values: [Float]?, of training: AuditTraining) { answers[training] = values }
+
+    /// What the networks of an attack say, in order; nil if they were not trained.
+    func answers(of attack: any TrainedAttack, view: Int, _ members: AuditedMembers) -> [[Float]]? {
+        let found = (0..<attack.networks).compactMap {
+            answers[AuditTraining(view: view, members: members, attack: attack.name, network: $0)]
+        }
+        return found.count == attack.networks ? found : nil
     }
 
     /// The numbers of an attack's measurement; nil if it was left out, or what shadow models say to it.

@@ -27,7 +27,8 @@ extension Session {
     func auditShadows(_ request: AuditRequest, of choice: AuditProtocol) throws -> [AuditShadow] {
         let shadows = try request.shadows.map { path in
             let session = try Session(
-                world: world, directory: RunDirectory(path), purpose: .reading, isStopRequested: isStopRequested)
+                world: world, directory: RunDirectory(path), purpose: .reading, sharingImagesOf: self,
+                isStopRequested: isStopRequested)
             try world.together("looking at a shadow run") { try requireLikeness(of: session) }
             let (own, split) = try session.chooseImages(request)
             let members = Set(split.members)

@@ -32,6 +32,23 @@ import Testing
         #expect(slopes[0] == 0.5 && slopes[4] == 1 && abs(slopes[5]) < 1e-30 && slopes[11].isNaN)
     }
 
+    @Test(arguments: Level.all, counts) func rectificationAndGradientMatch(_ level: Level, _ count: Int) {
+        let x = testNumbers(count, 24)
+        let dout = testNumbers(count, 25)
+        expectClose(run(count) { level.kernels.relu_forward(x.floats, $0, count) }, x.map { max($0, 0) })
+        expectClose(
+            run(count) { level.kernels.relu_backward(x.floats, dout.floats, $0, count) },
+            zip(x, dout).map { $0 > 0 ? $1 : 0 })
+    }
+
+    @Test(arguments: Level.all) func rectificationHoldsAtTheExtremes(_ level: Level) {
+        let x: [Float] = [0, -0.0, 1e-30, -1e-30, .infinity, -.infinity, .nan]
+        let y = run(x.count) { level.kernels.relu_forward(x, $0, x.count) }
+        #expect(y.dropLast() == [0, 0, 1e-30, 0, .infinity, 0] && y[6].isNaN)
+        let ones = [Float](repeating: 1, count: x.count)
+        #expect(run(x.count) { level.kernels.relu_backward(x, ones, $0, x.count) } == [0, 0, 1, 0, 1, 0, 0])
+    }
+
     @Test(arguments: Level.all, counts) func sumsAndMultiplesMatch(_ level: Level, _ count: Int) {
         let a = testNumbers(count, 22)
         let b = testNumbers(count, 23)

@@ -15,6 +15,29 @@ import Testing
         }.run()
     }
 
+    @Test(arguments: shapes) func rectificationMatchesTwin(_ shape: [Int]) {
+        // Away from 0, where the twin has no slope.
+        var x = Doubles(random: shape, salt: 1)
+        x.scalars = x.scalars.map { Double(Float($0 + ($0 < 0 ? -0.01 : 0.01))) }
+        GradientCheck(tensors: [x]) { tensors, _ in
+            Doubles(tensors[0].scalars.map { max($0, 0) }, shape: shape)
+        } operation: { tape, tensors, _ in
+            tape.relu(tensors[0])
+        }.run()
+    }
+
+    @Test(arguments: [[2, 3, 4, 5], [2, 17, 20, 7], [3, 32, 1, 1]]) func averageOfPixelsMatchesTwin(_ shape: [Int]) {
+        GradientCheck(tensors: [Doubles(random: shape, salt: 1)]) { tensors, _ in
+            let x = tensors[0].images
+            return Doubles(
+                (0..<x.images * x.channels).map { index in
+                    x.values[index * x.pixels..<(index + 1) * x.pixels].reduce(0, +) / Double(x.pixels)
+                }, shape: Array(shape.prefix(2)))
+        } operation: { tape, tensors, _ in
+            tape.averagePixels(tensors[0])
+        }.run()
+    }
+
     @Test(arguments: shapes) func additionMatchesTwin(_ shape: [Int]) {
         GradientCheck(tensors: [Doubles(random: shape, salt: 1), Doubles(random: shape, salt: 2)]) { tensors, _ in
             Doubles(zip(tensors[0].scalars, tensors[1].scalars).map(+), shape: shape)

@@ -28,6 +28,32 @@ extension Twin {
         return out
     }
 
+    /// The values of every channel over images and pixels.
+    static func channels(_ x: Images) -> [[Double]] {
+        (0..<x.channels).map { c in
+            (0..<x.images).flatMap { n -> ArraySlice<Double> in
+                let start = (n * x.channels + c) * x.pixels
+                return x.values[start..<start + x.pixels]
+            }
+        }
+    }
+
+    /// Batch norm with the biased variance of the batch, or with given moments.
+    static func batchNorm(
+        _ x: Images, gamma: [Double], beta: [Double], epsilon: Double,
+        given: (means: [Double], variances: [Double])? = nil
+    ) -> Images {
+        let batch = channels(x).map { moments($0[...], epsilon: epsilon) }
+        let means = given?.means ?? batch.map(\.mean)
+        let deviations = given?.variances.map { ($0 + epsilon).squareRoot() } ?? batch.map(\.deviation)
+        var out = x
+        for index in x.values.indices {
+            let c = index / x.pixels % x.channels
+            out.values[index] = (x.values[index] - means[c]) / deviations[c] * gamma[c] + beta[c]
+        }
+        return out
+    }
+
     /// The mean and the square root of variance + epsilon.
     static func moments(_ x: ArraySlice<Double>, epsilon: Double) -> (mean: Double, deviation: Double) {
         let mean = x.reduce(0, +) / Double(x.count)
