@@ -139,6 +139,16 @@ enum Kernels {
 
     // MARK: Channels
 
+    /// Adds a number, shape (N, C), to each channel of each image.
+    static func addToChannels(_ numbers: Tensor, in x: Tensor) {
+        let ones = Tensor([Float](repeating: 1, count: numbers.count), shape: numbers.shape)
+        withExtendedLifetime(ones) {
+            diptych_group_norm_apply(
+                x.elements, ones.elements, numbers.elements, x.elements, x.images, x.channels, x.pixels,
+                x.layout.block, false)
+        }
+    }
+
     static func channelSums(_ x: Tensor, into sums: Tensor) {
         diptych_channel_sums(x.elements, sums.elements, x.images, x.channels, x.pixels, x.layout.block)
     }

@@ -14,7 +14,7 @@ extension Tape {
             let share = gradient.reusableForResult()
             Kernels.scale(gradient, by: factor, into: share)
             let dx = Tensor.zeros(shape)
-            Kernels.addChannelBias(dx, share, into: dx)
+            Kernels.addToChannels(share, in: dx)
             node?.receive(dx)
         }
     }
