@@ -107,7 +107,7 @@ import Worker
             if exit == .done { break }
             #expect(exit == .stopped)
         }
-        #expect(counts.count > 2, "the run was interrupted")
+        #expect(counts.count > 1, "the run was interrupted")
         #expect(Self.result(broken, job) == expected, "job \(number) on \(counts) ranks in turn")
     }
 
