@@ -66,12 +66,14 @@ test-cluster: build
 
 # Hours: every crash point and error of a save, power cuts, KILLS kills of jobs/tiny.yaml, random jobs on all rank counts, and
 # SECONDS_EACH seconds of fuzzing for each reader. Prints its figures as lines that begin with `torture:`.
+# ERRORS="EROFS EACCES" lets the calls of a save fail with these alone.
 KILLS ?= 200
 SECONDS_EACH ?= 600
+ERRORS ?=
 
 torture: test-deps build $(PACKAGES)
 	swift build -c release --build-tests --scratch-path .build-tests
-	DIPTYCH_TORTURE=yes DIPTYCH_KILLS=$(KILLS) DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
+	DIPTYCH_TORTURE=yes DIPTYCH_ERRORS="$(ERRORS)" DIPTYCH_KILLS=$(KILLS) DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
 	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests \
 	    --filter 'ReliabilityTests|ExactnessTests|RandomKillTests'
 	SECONDS_EACH=$(SECONDS_EACH) scripts/fuzz

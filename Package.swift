@@ -122,7 +122,8 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "Worker", "Jobs", "Communication", "Tensor", "Diffusion", "Datasets", "Privacy", "TestSupport",
+                "Worker", "Jobs", "Communication", "Checkpoints", "Tensor", "Diffusion", "Datasets", "Privacy",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -11,13 +11,18 @@ extension Checkpoint {
     /// - Parameters:
     ///   - file: A file open for reading.
     ///   - expected: The model's parameters; without them, those of the file are taken.
+    ///   - count: The number of parameters that the manifest names, checked before memory is taken for them.
     /// - Throws: ``CheckpointError`` for a newer format or other parameters, ``HDF5Error`` for everything else.
-    public init(from file: HDF5File, expecting expected: [Entry]? = nil) throws {
+    public init(from file: HDF5File, expecting expected: [Entry]? = nil, count: Int? = nil) throws {
         try Self.requireKnownFormat(file)
         try Self.requireNames(file, in: "", ["ema", "optimizer", "weights"])
         try Self.requireNames(file, in: "optimizer", ["first_moment", "second_moment"])
         let entries = try Self.entries(of: file)
         if let expected { try Self.require(expected, found: entries, path: file.name) }
+        let found = entries.last.map { $0.offset + $0.count } ?? 0
+        guard found == count ?? found else {
+            throw file.mismatch("", "has \(found) parameters, and \(count ?? 0) by its manifest")
+        }
         let step = try file.integer("step")
         guard step >= 0 else { throw file.mismatch("@step", "is \(step), less than 0") }
         let names = entries.map(\.name)

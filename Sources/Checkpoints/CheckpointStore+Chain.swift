@@ -33,7 +33,7 @@ extension CheckpointStore {
     public func manifestPaths() throws -> [String] {
         try models().flatMap { model in
             try steps(model: model).reversed().map { manifestPath(model: model, step: $0) }
-                .filter { Folder.contains($0) }
+                .filter { try Folder.contains($0) }
         }
     }
 

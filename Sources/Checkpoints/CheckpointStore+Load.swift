@@ -67,7 +67,7 @@ extension CheckpointStore {
         }
         // A model's first save, killed between its two files, leaves one file without a manifest: never a checkpoint, and
         // no reason not to begin. Several such files are somebody's checkpoints without their manifests.
-        if skipped.count == 1, !Folder.contains(manifestPath(model: model, step: skipped[0].step)) { skipped = [] }
+        if skipped.count == 1, try !Folder.contains(manifestPath(model: model, step: skipped[0].step)) { skipped = [] }
         return CheckpointSearch(checkpoint: nil, manifest: nil, skipped: skipped)
     }
 
@@ -89,22 +89,39 @@ extension CheckpointStore {
     ///
     /// - Throws: ``FileError`` when folders cannot be listed.
     public func verify() throws -> [CheckpointReport] {
+        try verify { fault(model: $0.model, step: $0.step) }
+    }
+
+    /// Examines every checkpoint of every model in a way of the caller's choice, such as in a process of its own: libhdf5
+    /// is not made for files of strangers, and who can write the file can write the hash in its manifest, too.
+    ///
+    /// - Parameter examine: What is wrong with the checkpoint of a manifest; nil when nothing is. Not asked where the
+    ///   manifest itself cannot be believed.
+    /// - Throws: ``FileError`` when folders cannot be listed, and what `examine` throws.
+    public func verify(by examine: (Manifest) throws -> String?) throws -> [CheckpointReport] {
         try models().flatMap { model in
-            try steps(model: model).reversed().map { step in report(model: model, step: step) }
+            try steps(model: model).reversed().map { step in
+                let (manifest, reason): (Manifest?, String?)
+                switch Result(catching: { try self.manifest(model: model, step: step) }) {
+                case .success(let believed): (manifest, reason) = (believed, try examine(believed))
+                case .failure(let error): (manifest, reason) = (nil, "\(error)")
+                }
+                return CheckpointReport(
+                    path: path(model: model, step: step), model: model, step: step, valid: reason == nil,
+                    reason: reason, weightsHash: manifest?.weightsHash, emaHash: manifest?.emaHash)
+            }
         }
     }
 
-    private func report(model: String, step: Int) -> CheckpointReport {
-        let manifest = try? manifest(model: model, step: step)
-        var reason: String?
+    /// What keeps a checkpoint from being accepted by a resume; nil when nothing does.
+    public func fault(model: String, step: Int) -> String? {
         do {
+            try requireModelName(model)
             _ = try load(model: model, step: step)
+            return nil
         } catch {
-            reason = "\(error)"
+            return "\(error)"
         }
-        return CheckpointReport(
-            path: path(model: model, step: step), model: model, step: step, valid: reason == nil, reason: reason,
-            weightsHash: manifest?.weightsHash, emaHash: manifest?.emaHash)
     }
 
     /// The state of a checkpoint for another run that would have come to it, all of it checked.
@@ -139,7 +156,7 @@ extension CheckpointStore {
                 code: .otherJob, path: path,
                 message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
         }
-        let checkpoint = try Checkpoint(from: file, expecting: entries)
+        let checkpoint = try Checkpoint(from: file, expecting: entries, count: manifest.parameters)
         let claims = [
             checkpoint.model == model, checkpoint.step == step, checkpoint.phase == manifest.phase,
             checkpoint.jobHash == manifest.jobHash, checkpoint.count == manifest.parameters,

@@ -50,7 +50,7 @@ public final class CheckpointStore: Sendable {
 
     /// The models that have a folder, sorted.
     public func models() throws -> [String] {
-        try Folder.names(directory).filter { Self.isModelName($0) && Folder.exists("\(directory)/\($0)") }
+        try Folder.names(directory).filter { try Self.isModelName($0) && Folder.exists("\(directory)/\($0)") }
     }
 
     /// The path of a checkpoint.

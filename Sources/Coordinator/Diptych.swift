@@ -18,7 +18,7 @@ public struct Diptych: ParsableCommand {
             PlanCommand.self, RunCommand.self, SubmitCommand.self, StatusCommand.self, LogsCommand.self,
             CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self,
             SignCommand.self,
-            BenchCommand.self, TuneCommand.self, DoctorCommand.self,
+            BenchCommand.self, TuneCommand.self, DoctorCommand.self, ExamineCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.
@@ -29,7 +29,7 @@ public struct Diptych: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         var command: any ParsableCommand
         do {
-            command = try parseAsRoot()
+            command = try parseAsRoot(programArguments())
         } catch {
             exit(withError: error)
         }

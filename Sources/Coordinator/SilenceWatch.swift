@@ -91,9 +91,13 @@ package struct SilenceWatch {
     /// A rank with its place, its last step and how long ago that was.
     func describe(_ beat: Heartbeat) -> String {
         "rank \(beat.rank) (process \(beat.process) on \(printable(beat.host))), last seen "
-            + "\(Int(silence(of: beat.rank) ?? 0)) s ago in \(beat.phase.rawValue) at step \(beat.step)"
-            + (beat.model.isEmpty ? "" : " of \(printable(beat.model))")
+            + "\(Int(silence(of: beat.rank) ?? 0)) s ago \(Self.place(beat))"
             + (halt(beat).map { ", \($0)" } ?? "")
+    }
+
+    /// Where in the run a rank was last seen: `in distill at step 12 of student`.
+    static func place(_ beat: Heartbeat) -> String {
+        "in \(beat.phase.rawValue) at step \(beat.step)" + (beat.model.isEmpty ? "" : " of \(printable(beat.model))")
     }
 
     private static func seconds(_ duration: Duration) -> Double {

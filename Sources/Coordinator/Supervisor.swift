@@ -140,7 +140,7 @@ final class Supervisor {
         let beats = Heartbeat.readAll(in: assignment.directory)
         progress.update(beats, job: assignment.job)
         if stopRequested == nil,
-            let reason = assignment.timeLimit?.reason(now: Date().timeIntervalSince1970, beats: beats)
+            let reason = assignment.timeLimit?.reason(beats: beats)
         {
             events?.append(.signal, ["reason": .string(reason)])
             stopRequested = SIGUSR1
@@ -177,8 +177,8 @@ final class Supervisor {
     /// Asks the ranks to end at once, and sees to it.
     private func end(_ child: ChildProcess) {
         child.send(SIGTERM)
-        let deadline = Date().timeIntervalSince1970 + patience.mercy
-        while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+        let clock = Stopwatch()
+        while !child.hasEnded(), clock.seconds < patience.mercy { child.wait(milliseconds: 50) }
         child.killSession()
     }
 
@@ -208,8 +208,10 @@ final class Supervisor {
     /// Why the ranks ended without an outcome.
     private func failure(_ child: ChildProcess) -> DiptychFailure {
         guard let silenceVerdict else {
+            let beats = Heartbeat.readAll(in: assignment.directory)
             return MPIRunReport.failure(
-                lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher)
+                lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher,
+                lastSeen: { rank in beats.first { $0.rank == rank }.map(SilenceWatch.place) })
         }
         return DiptychFailure(
             .rankLost,

@@ -44,12 +44,13 @@ package final class Session {
     ///   - execution: The execution that the ranks belong to, if somebody counts them.
     ///   - other: A session whose images are used if they are those of this job too, so that they are read once.
     ///   - isStopRequested: Whether somebody asked this rank to stop; asked once a step.
+    ///   - calls: The system calls of saves; a test's own, or the system's.
     /// - Throws: `DiptychFailure`, or an error of the modules below, on the first rank that has it, and `peerFailed` on
     ///   the others.
     package init(
         world: any Communicator, directory: RunDirectory, purpose: Purpose = .training,
         execution: Execution? = nil, sharingImagesOf other: Session? = nil,
-        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }
+        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }, calls: SystemCalls = .real
     ) throws {
         self.world = world
         self.directory = directory
@@ -61,7 +62,8 @@ package final class Session {
         self.job = job
         store = CheckpointStore(
             directory: directory.checkpoints, buildVersion: programVersion,
-            storage: .compressed(level: job.checkpoint.compressionLevel))
+            storage: .compressed(level: job.checkpoint.compressionLevel),
+            imageLimit: CheckpointEstimate.largestImage, calls: calls)
         let rank = world.rank
         events = try world.together("opening the event log") {
             purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil

@@ -24,7 +24,7 @@ public struct WorkerCommand: ParsableCommand {
 
     /// Runs the program with this process's arguments and ends with its exit code.
     public static func start() -> Never {
-        main()
+        main(programArguments())
         Foundation.exit(Jobs.ExitCode.done.rawValue)
     }
 

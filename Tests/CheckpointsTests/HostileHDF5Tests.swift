@@ -89,6 +89,18 @@ import Testing
         #expect(error.code == .refused && error.description.contains("beyond this machine"))
     }
 
+    /// Fails when memory is taken for parameters that the manifest does not know of.
+    @Test func moreParametersThanTheManifestNamesAreRefused() throws {
+        let file = try HDF5File.createInMemory(label: "memory")
+        try sample(step: 3).write(to: file)
+        let image = try file.image()
+        #expect(try Checkpoint(from: HDF5File.open(image: image, label: "image"), count: 9).count == 9)
+        let error = try #require(throws: HDF5Error.self) {
+            try Checkpoint(from: HDF5File.open(image: image, label: "image"), count: 8)
+        }
+        #expect(error.description.contains("has 9 parameters, and 8 by its manifest"), "\(error)")
+    }
+
     @Test func foreignObjectsInACheckpointAreErrors() throws {
         func reading(_ change: (HDF5File) throws -> Void) throws {
             let file = try HDF5File.createInMemory(label: "memory")

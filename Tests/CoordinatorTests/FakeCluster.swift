@@ -86,7 +86,7 @@ final class FakeCluster {
         """
 
     /// `diptych` as built, in the folder of this test's own program.
-    private static func builtProgram() throws -> String {
+    static func builtProgram() throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let folders = [own, CommandLine.arguments[0]].map { ($0 as NSString).deletingLastPathComponent }
         let found = folders.map { $0 + "/diptych" }.first { FileManager.default.isExecutableFile(atPath: $0) }

@@ -107,6 +107,11 @@ import Testing
         Words(
             text: "Process name: [[31,1],2]\nExit code:    74", end: .exited(74), code: .inputOutput,
             needle: "rank 2 ended with code 74"),
+        Words(
+            text: "/p/diptych-worker: error while loading shared libraries: libx.so: no\nProcess name: [[3,1],5]\n"
+                + "Exit code:    127", end: .exited(127), code: .inputOutput,
+            needle: "rank 5 cannot start: /p/diptych-worker: error while loading shared libraries: libx.so: no. Install"
+        ),
         Words(text: "", end: .signaled(9), code: .rankLost, needle: "mpirun was ended by signal 9"),
         Words(text: "nonsense", end: .exited(1), code: .rankLost, needle: "nonsense"),
     ]

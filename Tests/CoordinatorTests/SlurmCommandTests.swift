@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// `submit`, `cancel`, `status` and `logs` against stand-ins for SLURM's programs, for what the real ones rarely do.
@@ -75,6 +76,30 @@ import Testing
                 """)
         let end = try submitted.cluster.start("cancel", submitted.run).result()
         #expect(end.code == 0 && end.output.contains("saved and stopped"), "\(end)")
+    }
+
+    /// Fails when patience is measured by the time of day: with SLURM's programs, or with a job that is to end.
+    @Test(.enabled(if: FakeTime.library != nil, "needs libfaketime (Debian: faketime)"))
+    func aClockThatJumpsEndsNoPatience() throws {
+        let submitted = try Submitted(
+            scontrol: """
+                here="$(dirname "$0")/.."
+                [ "$1" = update ] && exit 0
+                [ -e "$here/scancel" ] || { show RUNNING; exit 0; }
+                # The clock jumps while the answer is waited for, and the job lives on for a while.
+                if [ ! -e "$here/jumped" ]; then
+                  touch "$here/jumped"; printf '+30d' > "$here/clock"; sleep 0.5; show RUNNING; exit 0
+                fi
+                printf -- '-30d' > "$here/clock"; sleep 0.5
+                outcome 75; show FAILED
+                """)
+        let clock = submitted.cluster.folder + "/clock"
+        try FakeTime.set(clock, to: "+0")
+        let end = try submitted.cluster.start(
+            ["cancel", submitted.run], environment: FakeTime.environment(clock: clock)
+        ).result()
+        #expect(end.code == 0 && end.output.contains("saved and stopped"), "\(end)")
+        #expect(try submitted.cluster.text("clock") == "-30d")
     }
 
     @Test func cancelTakesWhatWaitsOutOfTheQueue() throws {

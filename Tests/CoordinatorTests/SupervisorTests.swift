@@ -89,7 +89,8 @@ import Testing
         let cluster = try FakeCluster(.killedRank)
         let end = try cluster.start("run", "job.yaml", "--ranks", "2", "--json").result()
         #expect(end.code == 71)
-        #expect(end.error.contains("rank 1 (process 4711 on n2) was ended by signal 9 (Killed)"))
+        let place = "in teach at step 4 of teacher-1; "
+        #expect(end.error.contains("rank 1 (process 4711 on n2) was ended by signal 9 (Killed) \(place)"))
         #expect(!end.error.contains("Primary job"))
         let json = try line(end.output)
         #expect(json["exit"] as? Int == 71)

@@ -105,7 +105,7 @@ extension Reliability {
         }
 
         /// A failing call never kills: the save fails with the system's reason, or does without that call.
-        @Test(arguments: failing, Effort.isTorture ? ["ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT"] : ["ENOSPC"])
+        @Test(arguments: failing, Effort.errors)
         func whateverCallFailsTrainingGoesOnAndSaysSo(stage: Stage, error: String) throws {
             let plan = try plan(stage)
             let reasons = [

@@ -7,6 +7,13 @@ enum Effort {
     /// Whether `DIPTYCH_TORTURE` is set.
     static let isTorture = !(ProcessInfo.processInfo.environment["DIPTYCH_TORTURE"] ?? "").isEmpty
 
+    /// The errors that calls of a save fail with: `DIPTYCH_ERRORS`, or all in `make torture`, else one.
+    static let errors: [String] = {
+        let chosen = ProcessInfo.processInfo.environment["DIPTYCH_ERRORS"] ?? ""
+        if !chosen.isEmpty { return chosen.split(separator: " ").map(String.init) }
+        return isTorture ? ["ENOSPC", "EIO", "EROFS", "EACCES", "EDQUOT"] : ["ENOSPC"]
+    }()
+
     /// Prints a figure that docs/reliability.md may quote.
     static func note(_ figure: String) { if isTorture { print("torture: \(figure)") } }
 }

@@ -9,6 +9,9 @@ enum Strace {
         "ftruncate", "mkdir", "mkdirat",
     ]
 
+    /// The calls by which files are found and read.
+    static let readingCalls = ["openat", "getdents64", "newfstatat", "fstat", "read", "pread64"]
+
     /// Whether processes may be traced here; in some containers they may not.
     static let works: Bool = {
         guard let end = try? ReliabilityTests.run("strace", ["-qq", "-e", "trace=fsync", "true"]) else { return false }
@@ -28,7 +31,13 @@ enum Strace {
     }
 
     /// The calls of a program's main thread from the first on that concerns a folder.
-    static func points(in folder: String, of program: String, _ arguments: [String]) throws -> [Point] {
+    ///
+    /// - Parameters:
+    ///   - calls: Which calls count.
+    ///   - isStrict: Whether every one of them must concern the folder.
+    static func points(
+        in folder: String, of program: String, _ arguments: [String], calls: [String] = calls, isStrict: Bool = false
+    ) throws -> [Point] {
         let scratch = try TemporaryFolder()
         let log = scratch.path + "/trace"
         let end = try ReliabilityTests.run(
@@ -42,7 +51,7 @@ enum Strace {
             let call = String(line[..<open])
             counts[call, default: 0] += 1
             // What comes before the folder is first touched is the loader's work.
-            guard !points.isEmpty || line.contains(folder) else { continue }
+            guard !points.isEmpty && !isStrict || line.contains(folder) else { continue }
             points.append(Point(call: call, number: counts[call] ?? 0, text: String(line)))
         }
         return points

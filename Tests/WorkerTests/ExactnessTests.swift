@@ -102,8 +102,9 @@ import Worker
         for turn in 0..<40 {
             let ranks = Self.rankCounts[(turn + number) % Self.rankCounts.count]
             counts.append(ranks)
-            let exit = try Self.execute(
-                broken, ranks: ranks, stopAfter: turn < 9 ? 1 + draw.number(below: 3) : .max)
+            // Twice at once, so that the shortest job is interrupted twice, too.
+            let stop = turn < 2 ? 1 : turn < 9 ? 1 + draw.number(below: 3) : .max
+            let exit = try Self.execute(broken, ranks: ranks, stopAfter: stop)
             if exit == .done { break }
             #expect(exit == .stopped)
         }

@@ -23,15 +23,19 @@ enum Folder {
     }
 
     /// Whether a folder, not a link to one, has this name.
-    static func exists(_ path: String) -> Bool {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    static func exists(_ path: String) throws -> Bool {
+        try mode(path).map { $0 & S_IFMT == S_IFDIR } ?? false
     }
 
     /// Whether anything has this name.
-    static func contains(_ path: String) -> Bool {
+    static func contains(_ path: String) throws -> Bool { try mode(path) != nil }
+
+    /// What has this name; nil when nothing has. What cannot be told is an error: it may be a checkpoint.
+    private static func mode(_ path: String) throws -> mode_t? {
         var status = stat()
-        return lstat(path, &status) == 0
+        if lstat(path, &status) == 0 { return status.st_mode }
+        if errno == ENOENT || errno == ENOTDIR { return nil }
+        throw FileError("look at", path, number: errno)
     }
 
     /// Creates a folder and those above it, accessible to their owner only.
@@ -40,9 +44,8 @@ enum Folder {
         switch errno {
         case EEXIST:
             var status = stat()
-            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-                throw FileError("create folder", path, number: EEXIST)
-            }
+            guard stat(path, &status) == 0 else { throw FileError("look at", path, number: errno) }
+            guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError("create folder", path, number: EEXIST) }
         case ENOENT:
             guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { fallthrough }
             try create(String(path[..<slash]))

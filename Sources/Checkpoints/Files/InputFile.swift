@@ -15,9 +15,13 @@ struct InputFile: ~Copyable {
         let opened = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
         guard opened >= 0 else { throw FileError("open", path, number: errno) }
         var status = stat()
-        guard fstat(opened, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        let isKnown = fstat(opened, &status) == 0
+        let number = errno
+        guard isKnown, status.st_mode & S_IFMT == S_IFREG else {
             Glibc.close(opened)
-            throw FileError("read", path, reason: "it is not a regular file")
+            throw isKnown
+                ? FileError("read", path, reason: "it is not a regular file")
+                : FileError("look at", path, number: number)
         }
         descriptor = opened
         size = Int(status.st_size)

@@ -105,7 +105,7 @@ private struct Cancellation {
 
     /// Waits for what was asked to stop.
     mutating func wait(seconds: Double) {
-        let deadline = Date().addingTimeInterval(seconds)
+        let clock = Stopwatch()
         for (directory, submission) in ending {
             var isOver = false
             repeat {
@@ -116,7 +116,7 @@ private struct Cancellation {
                 case .unavailable: break
                 }
                 if !isOver { sleep(1) }
-            } while !isOver && Date() < deadline
+            } while !isOver && clock.seconds < seconds
             guard isOver else {
                 failures.append(
                     "job \(submission.job) has been asked to stop, but is not known to have ended after \(Int(seconds)) s; "

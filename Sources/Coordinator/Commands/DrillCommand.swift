@@ -86,13 +86,13 @@ struct Drill {
         say("job \(job) was warned, as before a pre-emption or the time limit")
         var results: [Result] = []
         func watch(_ name: String, _ patience: Double, _ good: String, _ bad: String, _ condition: () -> Bool) -> Bool {
-            let start = Date()
+            let clock = Stopwatch()
             var isGood = condition()
-            while !isGood, Date().timeIntervalSince(start) < patience {
+            while !isGood, clock.seconds < patience {
                 usleep(250_000)
                 isGood = condition()
             }
-            let seconds = Date().timeIntervalSince(start)
+            let seconds = clock.seconds
             let text = isGood ? good : "\(bad) within \(ProgressRenderer.duration(patience))"
             say(
                 "\(isGood ? "ok  " : "BAD ")  \(text)" + (isGood ? ", after \(ProgressRenderer.duration(seconds))" : "")

@@ -82,9 +82,9 @@ struct RunCommand: ParsableCommand {
             timeLimit: TimeLimitWatch(
                 machine: machine, directory: directory, job: preparation.job, say: console.say))
         let requeue = Requeue(limit: requeueLimit, machine: machine, preparation: preparation)
-        let started = Date().timeIntervalSince1970
+        let former = (try? FileBytes.read(directory.events))?.count ?? 0
         let outcome = try execute(assignment, signals, display)
-        RunReport.damage(since: started, directory, console)
+        RunReport.damage(after: former, directory, console)
         RunReport.end(outcome, directory, console)
         if let requeue {
             if outcome.exit != .done { console.say(outcome.message) }

@@ -42,20 +42,17 @@ enum RunReport {
 
     /// Says which checkpoints the ranks passed over because they are damaged, and what that has cost.
     ///
-    /// - Parameter started: Unix time in seconds from which on events count.
-    static func damage(since started: Double, _ directory: RunDirectory, _ console: Console) {
+    /// - Parameter former: Bytes of the event log that former executions wrote.
+    static func damage(after former: Int, _ directory: RunDirectory, _ console: Console) {
         struct Skipped: Decodable {
-            var time: Double
             var path: String
             var reason: String
             var steps_lost: Int
         }
         let events = (try? FileBytes.read(directory.events)) ?? Data()
-        for line in events.split(separator: UInt8(ascii: "\n")) {
+        for line in events.dropFirst(former).split(separator: UInt8(ascii: "\n")) {
             // Lines of other kinds lack these keys.
-            guard let event = try? JSONDecoder().decode(Skipped.self, from: line), event.time >= started else {
-                continue
-            }
+            guard let event = try? JSONDecoder().decode(Skipped.self, from: line) else { continue }
             console.say(
                 "passed over a damaged checkpoint, which cost \(event.steps_lost) steps: \(printable(event.reason))"
                     + (event.reason.contains(event.path) ? "" : " (\(printable(event.path)))"))

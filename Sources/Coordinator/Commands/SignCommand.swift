@@ -29,7 +29,7 @@ struct SignCommand: ParsableCommand {
         let signed = try Self.naming {
             let key = try SigningKey(path: key)
             let store = CheckpointStore(directory: directory.checkpoints)
-            let invalid = try store.verify().filter { !$0.valid }.map(\.path)
+            let invalid = try Examination().reports(of: store).filter { !$0.valid }.map(\.path)
             let broken = try store.chains().compactMap { $0.firstBreak?.path }
             if let first = (invalid + broken).first {
                 throw DiptychFailure(

@@ -10,7 +10,8 @@ struct VerifyCommand: ParsableCommand {
         abstract: "Reads every checkpoint of a run, checks it against its manifest, and walks their chains.",
         discussion: """
             Every manifest names the one before it by its SHA-256; the head of a chain, noted down elsewhere, stands for \
-            all of it. The split is checked against its own hash. Ends with 0 when everything is valid, else with 65.
+            all of it. Each checkpoint is read in a process of its own, with limits for memory and time, so that a file made \
+            to do harm is one more that is not valid. The split is checked against its own hash. Ends with 0 when everything is valid, else with 65.
             """)
 
     @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)
@@ -30,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
         let chains: [ChainReport]
         do {
             let store = CheckpointStore(directory: directory.checkpoints)
-            reports = try store.verify()
+            reports = try Examination().reports(of: store)
             chains = try store.chains()
         } catch let error as Checkpoints.FileError {
             throw DiptychFailure(.inputOutput, "\(error)")

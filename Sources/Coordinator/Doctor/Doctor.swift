@@ -93,9 +93,7 @@ struct Doctor {
     }
 
     private func memory(_ job: Job?) -> Finding {
-        let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
-        let kilobytes = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
-        guard let bytes = kilobytes.flatMap({ Int($0) }).map({ $0 * 1024 }) else {
+        guard let bytes = Machine.availableMemory() else {
             return Finding(subject: "memory", verdict: .poor, text: "could not be told")
         }
         let place = "\(PlanText.bytes(bytes)) available"

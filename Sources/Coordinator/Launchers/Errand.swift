@@ -27,11 +27,11 @@ struct Errand {
         let child = try ChildProcess(invocation)
         var report: String?
         var tail: [String] = []
-        var endedAt: Double?
+        var ended: Stopwatch?
         var isStopping = false
-        let begun = Date().timeIntervalSince1970
+        let clock = Stopwatch()
         while true {
-            if let patience, Date().timeIntervalSince1970 - begun > patience {
+            if let patience, clock.seconds > patience {
                 child.killSession()
                 throw DiptychFailure(.rankLost, "the ranks gave no answer within \(Int(patience)) s")
             }
@@ -48,15 +48,15 @@ struct Errand {
                     continue
                 }
                 child.send(SIGTERM)
-                let deadline = Date().timeIntervalSince1970 + 3
-                while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { child.wait(milliseconds: 50) }
+                let mercy = Stopwatch()
+                while !child.hasEnded(), mercy.seconds < 3 { child.wait(milliseconds: 50) }
                 child.killSession()
                 throw DiptychFailure(.interrupted, "ended by signal \(signal)")
             }
             if child.hasEnded() {
-                let now = Date().timeIntervalSince1970
-                endedAt = endedAt ?? now
-                if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { break }
+                let since = ended ?? Stopwatch()
+                ended = since
+                if child.output.isAtEnd && child.error.isAtEnd || since.seconds > 2 { break }
             }
         }
         if isStopping && child.end == .exited(ExitCode.stopped.rawValue) {

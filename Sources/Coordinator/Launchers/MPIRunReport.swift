@@ -9,9 +9,11 @@ package enum MPIRunReport {
     ///   - lines: The last lines of standard error and output, oldest first.
     ///   - end: How the launcher ended.
     ///   - launcher: Which one it was.
+    ///   - lastSeen: Where in the run a rank was last seen, in words.
     /// - Returns: The exit code and one paragraph that names the rank where the text does.
     package static func failure(
-        lines: [String], end: ChildProcess.End, launcher: LauncherKind = .mpirun
+        lines: [String], end: ChildProcess.End, launcher: LauncherKind = .mpirun,
+        lastSeen: (Int) -> String? = { _ in nil }
     ) -> DiptychFailure {
         if let own = lines.last(where: { $0.hasPrefix(ownPrefix) }) {
             let text = printable(String(own.dropFirst(ownPrefix.count)))
@@ -23,9 +25,11 @@ package enum MPIRunReport {
             of: /process rank (\d+) with PID (\d+) on node (\S+) exited on signal (\d+)(?: \(([^)]*)\))?/)
         {
             let name = match.5.map { " (\(printable(String($0))))" } ?? ""
+            let place = Int(match.1).flatMap(lastSeen).map { " " + $0 } ?? ""
             return DiptychFailure(
                 .rankLost,
-                "rank \(match.1) (process \(match.2) on \(printable(String(match.3)))) was ended by signal \(match.4)\(name); "
+                "rank \(match.1) (process \(match.2) on \(printable(String(match.3)))) was ended by signal \(match.4)\(name)"
+                    + "\(place); "
                     + (match.4 == "9"
                         ? "if nobody killed it, the machine may have run out of memory (see `diptych plan`); " : "")
                     + again)
@@ -37,7 +41,14 @@ package enum MPIRunReport {
         if text.contains("unable to find the specified executable") || text.contains("could not access or execute") {
             return DiptychFailure(.inputOutput, "mpirun could not start diptych-worker on every node: " + tail(lines))
         }
-        if let match = text.firstMatch(of: /Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)/) {
+        let ended = text.firstMatch(of: /Process name: \[\[\d+,\d+\],(\d+)\] Exit code: (\d+)/)
+        if let missing = lines.last(where: { $0.contains("error while loading shared libraries: ") }) {
+            return DiptychFailure(
+                .inputOutput,
+                "\(ended.map { "rank \($0.1)" } ?? "a rank") cannot start: \(printable(missing)). Install that library where the "
+                    + "rank is to run, or load its module; `diptych doctor` looks for it")
+        }
+        if let match = ended {
             let code = Int32(match.2).flatMap(ExitCode.init(rawValue:)) ?? .rankLost
             return DiptychFailure(code, "rank \(match.1) ended with code \(match.2): \(tail(lines))")
         }

@@ -93,6 +93,13 @@ package struct Machine {
         return worker
     }
 
+    /// Bytes of memory that programs can still have; nil when the kernel does not tell.
+    static func availableMemory() -> Int? {
+        let lines = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8))?.split(separator: "\n") ?? []
+        let kilobytes = lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
+        return kilobytes.flatMap { Int($0) }.map { $0 * 1024 }
+    }
+
     /// This program's file.
     static var program: String {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]

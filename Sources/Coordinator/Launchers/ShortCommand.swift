@@ -7,6 +7,8 @@ package enum ShortCommand {
     package struct Answer {
         /// Its exit code; nil when it could not be started, was killed, or took too long.
         package var code: Int32?
+        /// How it ended; nil when it could not be started. What took too long was ended by SIGKILL.
+        package var end: ChildProcess.End?
         /// Lines of standard output.
         package var output: [String]
         /// Lines of standard error.
@@ -42,15 +44,16 @@ package enum ShortCommand {
         let invocation = Invocation(
             executable: executable, arguments: arguments, environment: machine.environment)
         guard let child = try? ChildProcess(invocation) else { return answer }
-        let deadline = Date().timeIntervalSince1970 + seconds
-        while !(child.output.isAtEnd && child.error.isAtEnd), Date().timeIntervalSince1970 < deadline {
+        let clock = Stopwatch()
+        while !(child.output.isAtEnd && child.error.isAtEnd), clock.seconds < seconds {
             child.wait(milliseconds: 100)
             answer.output += child.output.lines()
             answer.error += child.error.lines()
         }
-        while !child.hasEnded(), Date().timeIntervalSince1970 < deadline { usleep(1000) }
+        while !child.hasEnded(), clock.seconds < seconds { usleep(1000) }
         child.send(SIGKILL)
         while !child.hasEnded() { usleep(1000) }
+        answer.end = child.end
         if case .exited(let code) = child.end { answer.code = code }
         return answer
     }

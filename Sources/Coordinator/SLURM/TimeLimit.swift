@@ -3,7 +3,7 @@ import Jobs
 
 /// Says when a run must stop to have saved before its SLURM job's time limit.
 package struct TimeLimit: Hashable {
-    /// Unix time at which SLURM ends the job, in seconds.
+    /// When SLURM ends the job, in seconds of the caller's clock.
     package var end: Double
     /// What a checkpoint takes, in seconds: the longest of this execution, before there is one the median of the newest of
     /// former executions, which a single slow one does not change; nil when the run has written none.
@@ -23,7 +23,7 @@ package struct TimeLimit: Hashable {
     /// Whether it is time to stop.
     ///
     /// - Parameters:
-    ///   - now: Unix time in seconds.
+    ///   - now: Seconds of the same clock.
     ///   - stepSeconds: What one step takes, which must be ended first.
     package func isDue(now: Double, stepSeconds: Double) -> Bool {
         now + Self.reserve + 1.5 * ((saveSeconds ?? Self.assumedSaveSeconds) + stepSeconds) >= end
@@ -40,6 +40,7 @@ package struct TimeLimit: Hashable {
 /// Watches the time limit of the SLURM job that a run lives in.
 final class TimeLimitWatch {
     private var limit: TimeLimit
+    private let clock = Stopwatch()
     private var offset: UInt64 = 0
     /// How many checkpoints of former executions count.
     private static let newest = 11
@@ -56,7 +57,7 @@ final class TimeLimitWatch {
         switch SlurmTools(machine: machine).state(of: allocation.name) {
         case .known(let state):
             guard let left = state.secondsLeft else { return nil }
-            limit = TimeLimit(end: Date().timeIntervalSince1970 + left)
+            limit = TimeLimit(end: clock.seconds + left)
         case .forgotten:
             return nil
         case .unavailable(let reason):
@@ -70,11 +71,12 @@ final class TimeLimitWatch {
     }
 
     /// What to say when the run must stop now; nil as long as it may go on.
-    func reason(now: Double, beats: [Heartbeat]) -> String? {
+    func reason(beats: [Heartbeat]) -> String? {
         if let own = newSaves().max() {
             longest = max(longest, own)
             limit.saveSeconds = longest
         }
+        let now = clock.seconds
         guard limit.isDue(now: now, stepSeconds: TimeLimit.stepSeconds(beats, job: job)) else { return nil }
         let save = limit.saveSeconds.map { ", and a checkpoint takes \(ProgressRenderer.digits($0)) s" } ?? ""
         return "the time limit is \(Int(max(0, limit.end - now))) s away" + save

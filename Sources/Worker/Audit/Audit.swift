@@ -37,7 +37,7 @@ extension Session {
     ///   - request: What to audit.
     ///   - say: Takes lines about progress, on rank 0.
     package func audit(_ request: AuditRequest, say: @escaping (String) -> Void = { _ in }) throws -> AuditEnd {
-        let started = Date().timeIntervalSince1970
+        let clock = Stopwatch()
         let (choice, split) = try chooseImages(request)
         let subjects = AuditSubjects(
             choice: choice, split: split, views: try auditedViews(weights: request.weights),
@@ -48,12 +48,12 @@ extension Session {
             ? NeighbourLean(diffusion.schedule, parts: split.parts, catalogue: catalogue) : nil
         let plan = try AuditPlan(job: job, subjects: subjects, request: request, neighbours: neighbours, world: world)
         try world.onRoot { if let note = plan.skippedNote { say(note) } }
-        var deadline: Double?
-        if case .minutes(let minutes) = request.budget { deadline = started + 60 * minutes }
+        var isOutOfTime = { false }
+        if case .minutes(let minutes) = request.budget { isOutOfTime = { clock.seconds > 60 * minutes } }
         let progress = AuditProgress(total: plan.evaluations, say: say)
         var results = AuditResults(plan: plan, shadows: subjects.shadows)
         for task in plan.tasks {
-            switch try measure(task, request, of: subjects, progress, deadline: deadline, into: &results) {
+            switch try measure(task, request, of: subjects, progress, isOutOfTime: isOutOfTime, into: &results) {
             case .whole: break
             case .outOfTime: results.outOfTime.append(task)
             case .stopped: return .stopped
@@ -71,7 +71,7 @@ extension Session {
     /// Measures what one task asks for. Collective.
     private func measure(
         _ task: AuditTask, _ request: AuditRequest, of subjects: AuditSubjects, _ progress: AuditProgress,
-        deadline: Double?, into results: inout AuditResults
+        isOutOfTime: @escaping () -> Bool, into results: inout AuditResults
     ) throws -> AuditMeasurements.End<Void> {
         // What a shadow answers is kept in its own run, for every audit that it serves.
         let (asked, view): (Session, AuditedView)
@@ -84,8 +84,8 @@ extension Session {
             if images == .own { (session, items) = (shadow.session, shadow.choice.items) }
         }
         let measurements = AuditMeasurements(
-            session: session, items: items, store: ScoreStore(asked.directory), progress: progress, deadline: deadline,
-            label: task.label)
+            session: session, items: items, store: ScoreStore(asked.directory), progress: progress,
+            isOutOfTime: isOutOfTime, label: task.label)
         if let measurement = task.measurement {
             return try measurements.table(of: measurement, from: view).then { table in
                 results.add(table, of: measurement, by: task.subject)

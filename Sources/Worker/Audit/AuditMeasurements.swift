@@ -19,7 +19,7 @@ final class AuditMeasurements {
     private let store: ScoreStore
     private let progress: AuditProgress
     /// Unix time in seconds after which nothing is begun; rank 0's counts.
-    private let deadline: Double?
+    private let isOutOfTime: () -> Bool
     private let label: String
 
     /// How a measurement ended.
@@ -48,16 +48,17 @@ final class AuditMeasurements {
     ///   - items: The images that are asked about.
     ///   - store: Where numbers are kept.
     ///   - progress: Is told of every chunk.
-    ///   - deadline: Unix time in seconds after which nothing is begun.
+    ///   - isOutOfTime: Whether nothing more is to be begun; asked on rank 0.
     ///   - label: What is measured, in words.
     init(
-        session: Session, items: [Int], store: ScoreStore, progress: AuditProgress, deadline: Double?, label: String
+        session: Session, items: [Int], store: ScoreStore, progress: AuditProgress,
+        isOutOfTime: @escaping () -> Bool, label: String
     ) {
         self.session = session
         self.items = items
         self.store = store
         self.progress = progress
-        self.deadline = deadline
+        self.isOutOfTime = isOutOfTime
         self.label = label
         batches = CandidateBatches(
             items: items, catalogue: session.catalogue, isClassConditional: session.network.classCount != nil,
@@ -139,7 +140,7 @@ final class AuditMeasurements {
                         range.count * work.evaluations, of: label, done: range.upperBound, of: work.batches)
                     return .known
                 }
-                return deadline.map { Date().timeIntervalSince1970 > $0 } == true ? .outOfTime : .missing
+                return isOutOfTime() ? .outOfTime : .missing
             }
             if verdict == .known { continue }
             if verdict == .outOfTime { return .outOfTime }

@@ -1,4 +1,4 @@
-import Foundation
+import Jobs
 
 /// Says how far an audit is, a line now and then. Used on one rank.
 final class AuditProgress {
@@ -6,8 +6,8 @@ final class AuditProgress {
     private let total: Int
     private var done = 0
     private var computed = 0
-    private let started = Date().timeIntervalSince1970
-    private var lastSaid = 0.0
+    private let clock = Stopwatch()
+    private var lastSaid = -Double.infinity
 
     /// - Parameters:
     ///   - total: Network evaluations of everything that is planned.
@@ -28,10 +28,10 @@ final class AuditProgress {
     func add(_ evaluations: Int, of label: String, done batch: Int, of batches: Int, isNew: Bool = false) {
         done += evaluations
         if isNew { computed += evaluations }
-        let now = Date().timeIntervalSince1970
+        let now = clock.seconds
         guard now - lastSaid >= 5 || (batch == batches && isNew) else { return }
         lastSaid = now
-        let rate = Double(computed) / max(now - started, 0.001)
+        let rate = Double(computed) / max(now, 0.001)
         var text = "\(label) \(100 * batch / max(batches, 1)) %; in all \(100 * done / max(total, 1)) %"
         if computed > 0 {
             let seconds = Int(Double(max(0, total - done)) / rate)

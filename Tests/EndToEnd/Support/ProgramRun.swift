@@ -40,16 +40,19 @@ final class ProgramRun {
     ///
     /// - Parameters:
     ///   - folder: Where it works, and where its output goes.
+    ///   - programs: The folder that holds the program; nil for the usual one.
     ///   - environment: Added to this process's environment.
     init(
-        _ program: Program, _ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]
+        _ program: Program, _ arguments: [String], in folder: TemporaryFolder, programs: String? = nil,
+        environment: [String: String] = [:]
     ) throws {
         self.folder = folder
         label = "\(program.rawValue) \(arguments.joined(separator: " "))"
         let name = folder.file("output-\(UUID().uuidString)")
         files = (name, name + ".error")
         for file in [files.output, files.error] { try Data().write(to: URL(fileURLWithPath: file)) }
-        process.executableURL = URL(fileURLWithPath: try program.path)
+        process.executableURL = URL(
+            fileURLWithPath: try programs.map { "\($0)/\(program.rawValue)" } ?? program.path)
         process.arguments = arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
         process.environment = Self.environment(mark: mark, folder: folder).merging(environment) { $1 }

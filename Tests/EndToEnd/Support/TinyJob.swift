@@ -63,8 +63,16 @@ struct TinyJob: Sendable {
     }
 
     /// Starts `diptych run`.
-    func start(ranks: Int, set: [String] = []) throws -> ProgramRun {
-        try ProgramRun(.diptych, arguments(ranks: ranks, set: set), in: folder)
+    ///
+    /// - Parameters:
+    ///   - programs: Programs of a test's own.
+    ///   - environment: Added to this process's environment.
+    func start(
+        ranks: Int, set: [String] = [], programs: AlteredPrograms? = nil, environment: [String: String] = [:]
+    ) throws -> ProgramRun {
+        try ProgramRun(
+            .diptych, arguments(ranks: ranks, set: set), in: folder, programs: programs?.path,
+            environment: environment)
     }
 
     /// Runs `diptych run` to its end.

@@ -1,12 +1,4 @@
-/// Seconds since it was made, by the monotonic clock.
-struct Stopwatch {
-    private let start = ContinuousClock.now
-
-    var seconds: Double {
-        let (seconds, attoseconds) = (ContinuousClock.now - start).components
-        return Double(seconds) + Double(attoseconds) * 1e-18
-    }
-}
+import Jobs
 
 /// Images per second: over all since it was made, and over the newest steps.
 struct RateMeter {
