@@ -59,7 +59,7 @@ extension Session {
             case .stopped: return .stopped
             }
         }
-        switch try AuditTrainer(session: self, subjects: subjects, deadline: deadline).run(&results, say: say) {
+        switch try AuditTrainer(session: self, subjects: subjects, isOutOfTime: isOutOfTime).run(&results, say: say) {
         case .whole: break
         case .outOfTime: results.hasTimeForNetworks = false
         case .stopped: return .stopped

@@ -40,8 +40,8 @@ struct AuditTraining: Hashable {
 struct AuditTrainer {
     let session: Session
     let subjects: AuditSubjects
-    /// Unix time in seconds after which nothing is begun; rank 0's counts.
-    let deadline: Double?
+    /// Whether it is too late to begin anything; rank 0 is asked.
+    let isOutOfTime: () -> Bool
 
     /// What a rank needs to train one network.
     private struct Work {
@@ -69,7 +69,7 @@ struct AuditTrainer {
                 known[index] = store.read(work.key, chunk: 0, count: 4 * work.count).map(floats)
             }
             let missing = all.indices.filter { known[$0] == nil }
-            if deadline.map({ Date().timeIntervalSince1970 > $0 }) == true, !missing.isEmpty { return nil }
+            if isOutOfTime(), !missing.isEmpty { return nil }
             if !missing.isEmpty { say("training \(missing.count) networks of attacks") }
             return missing
         }
