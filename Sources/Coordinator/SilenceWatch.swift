@@ -83,7 +83,11 @@ package struct SilenceWatch {
             return "all ranks wait for each other, as when the network fails: "
                 + silent.map(describe).joined(separator: "; ")
         }
-        let others = silent.count - stuck.count
+        // They were heard of a moment later than those that they wait for, so they need not have been silent for as long.
+        let blamed = Set(stuck.map(\.rank))
+        let others = seen.values.count { seen in
+            seen.beat.isWaiting == true && !blamed.contains(seen.beat.rank) && 2 * Self.seconds(last - seen.at) > limit
+        }
         return "no sign of life: " + stuck.map(describe).joined(separator: "; ")
             + (others == 0 ? "" : "; \(others) other rank\(others == 1 ? " waits" : "s wait") for it")
     }

@@ -232,7 +232,7 @@ private final class WorkerLog {
     private let descriptor: Int32
 
     init(path: String) {
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }

@@ -25,7 +25,7 @@ extension MemoryPlan.NetworkCost {
     /// - Parameters:
     ///   - configuration: The network.
     ///   - job: Gives the lanes' sizes, and whether blocks are computed again.
-    ///   - includesScratch: Whether to ask oneDNN for its kernels' scratch memory, which takes time; else it counts as 0.
+    ///   - includesScratch: Whether to ask oneDNN for its kernels' scratch memory, which takes time; else only activations count.
     /// - Precondition: The configuration is valid.
     public init(_ configuration: UNetConfiguration, job: Job, includesScratch: Bool = true) {
         let cost = configuration.cost

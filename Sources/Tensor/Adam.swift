@@ -90,11 +90,13 @@ public struct Adam: Codable, Hashable, Sendable {
         parameters.gradient_scale = gradientScale
         parameters.ema_complement = Float(1 - emaDecay)
         let moments = range.shifted(by: -state.momentsStart)
-        diptych_adam(
-            state.values.unsafeStart(of: range),
-            state.gradients.unsafeStart(of: range.shifted(by: -state.gradientsStart)),
-            state.firstMoment.unsafeStart(of: moments), state.secondMoment.unsafeStart(of: moments),
-            state.ema?.unsafeStart(of: moments), range.count, &parameters)
+        withExtendedLifetime(state) {
+            diptych_adam(
+                state.values.unsafeStart(of: range),
+                state.gradients.unsafeStart(of: range.shifted(by: -state.gradientsStart)),
+                state.firstMoment.unsafeStart(of: moments), state.secondMoment.unsafeStart(of: moments),
+                state.ema?.unsafeStart(of: moments), range.count, &parameters)
+        }
     }
 
     /// Updates a range of whole flat vectors; see ``update(_:of:step:learningRate:gradientScale:emaDecay:)``.

@@ -25,7 +25,7 @@ package struct ConvolutionShape: Hashable, Sendable {
 
     /// oneDNN's name of the implementation that computes one direction, such as `jit_wino_4x3:avx512_core`.
     package func implementation(_ direction: ConvolutionDirection) -> String {
-        CompiledConvolution.of(self, direction).primitive.implementation
+        CompiledConvolution.of(slices[0].shape, direction).primitive.implementation
     }
 
     /// Bytes of scratch memory that the greediest direction takes while it runs. Compiles all three.
@@ -44,12 +44,13 @@ package struct ConvolutionShape: Hashable, Sendable {
     }
 
     /// The batch in as many slices as keep the scratch memory of its 3x3 kernels small: Winograd F(4x4, 3x3) makes 36 numbers of
-    /// 16, of source and result. A function of the shape alone. Raise ``NumericsProfile/currentRules`` with every change: the
+    /// 16, of source and result. A function of the shape and the instruction set alone. Raise ``NumericsProfile/currentRules`` with every change: the
     /// gradient of the weights is a sum over slices.
     package var slices: [Slice] {
         let transformed = 9 * (source[1] * source[2] * source[3] + weights[0] * result[2] * result[3])
         let isTransformed =
-            weights[2] == 3 && weights[3] == 3 && stride == 1 && source[1] % 16 == 0 && weights[0] % 16 == 0
+            Kernels.usesAVX512 && weights[2] == 3 && weights[3] == 3 && stride == 1 && source[1] % 16 == 0
+            && weights[0] % 16 == 0
         let count = isTransformed ? (source[0] * transformed - 1) / Self.transformedBytes + 1 : 1
         let images = (source[0] + count - 1) / count
         return Swift.stride(from: 0, to: source[0], by: images).map { first in
@@ -202,9 +203,11 @@ final class CompiledConvolution: Sendable {
         let biasTarget = bias?.takeUnsafeGradient()
         let computedBias = (biasTarget?.adds ?? false) ? bias.map { Storage(count: $0.count) } : nil
         if let biasTarget { arrays.append((.biasGradient, computedBias?.unsafeElements ?? biasTarget.elements)) }
-        withExtendedLifetime((source, incoming)) { primitive.run(arrays) }
-        if let reorder, let computed { reorder.run(from: computed.unsafeElements, to: target.elements) }
-        if let biasTarget, let computedBias { Kernels.accumulate(computedBias, into: biasTarget.elements) }
+        withExtendedLifetime((source, incoming, computed, computedBias)) {
+            primitive.run(arrays)
+            if let reorder, let computed { reorder.run(from: computed.unsafeElements, to: target.elements) }
+            if let biasTarget, let computedBias { Kernels.accumulate(computedBias, into: biasTarget.elements) }
+        }
     }
 
     /// The weights as the primitive wants them, reordered at most once for each change of the values.

@@ -6,7 +6,15 @@ extension FloatBuffer {
     ///
     /// - Precondition: Both buffers have the range.
     public func add(_ other: FloatBuffer, range: Range<Int>) {
-        diptych_accumulate(unsafeStart(of: range), other.unsafeStart(of: range), range.count)
+        add(other, range: range, at: range.lowerBound)
+    }
+
+    /// Adds another buffer's range to the floats from `start` on.
+    ///
+    /// - Precondition: Both buffers have what is added.
+    public func add(_ other: FloatBuffer, range: Range<Int>, at start: Int) {
+        diptych_accumulate(
+            unsafeStart(of: start..<start + range.count), other.unsafeStart(of: range), range.count)
     }
 
     /// Multiplies a range by a factor.

@@ -41,16 +41,16 @@ public final class GradientVector {
     public var count: Int { segments.last?.upperBound ?? 0 }
 
     /// Floats for which there is memory now.
-    public var borrowedCount: Int { zip(segments, buffers).reduce(0) { $0 + ($1.1 == nil ? 0 : $1.0.count) } }
+    package var borrowedCount: Int { zip(segments, buffers).reduce(0) { $0 + ($1.1 == nil ? 0 : $1.0.count) } }
 
     /// Hands the memory over to a new vector, and keeps none.
-    public func move() -> GradientVector {
+    package func move() -> GradientVector {
         defer { giveBack() }
         return GradientVector(self)
     }
 
     /// Returns all memory to the pool.
-    public func giveBack() {
+    package func giveBack() {
         buffers = Array(repeating: nil, count: segments.count)
     }
 
@@ -92,6 +92,14 @@ public final class GradientVector {
         for part in parts(of: range) {
             let (buffer, start) = buffer(holding: part)
             buffer.add(other.buffer(holding: part).buffer, range: start..<start + part.count)
+        }
+    }
+
+    /// Adds a range to the same range of a buffer as long as the vector.
+    public func add(_ range: Range<Int>, to target: FloatBuffer) {
+        for part in parts(of: range) {
+            let (buffer, start) = buffer(holding: part)
+            target.add(buffer, range: start..<start + part.count, at: part.lowerBound)
         }
     }
 

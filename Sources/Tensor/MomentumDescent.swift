@@ -24,8 +24,10 @@ public struct MomentumDescent: Hashable, Sendable {
     public func update(
         values: FloatBuffer, gradients: FloatBuffer, velocities: FloatBuffer, range: Range<Int>, learningRate: Double
     ) {
-        diptych_momentum_descent(
-            values.unsafeStart(of: range), gradients.unsafeStart(of: range), velocities.unsafeStart(of: range),
-            range.count, Float(learningRate), Float(momentum), Float(weightDecay))
+        withExtendedLifetime((values, gradients, velocities)) {
+            diptych_momentum_descent(
+                values.unsafeStart(of: range), gradients.unsafeStart(of: range), velocities.unsafeStart(of: range),
+                range.count, Float(learningRate), Float(momentum), Float(weightDecay))
+        }
     }
 }

@@ -137,6 +137,12 @@ final class ParameterMemory {
         isFinal = [Bool](repeating: false, count: ranges.count)
     }
 
+    /// Hands the gradients over; here they read as zero from then on.
+    func moveGradients() -> GradientVector {
+        defer { clearGradients() }
+        return gradients.move()
+    }
+
     func clearGradients() {
         gradients.giveBack()
         for index in isStale.indices {

@@ -71,7 +71,7 @@ public final class ParameterVector {
     /// A copy of the gradients of all parameters; zero where no backward pass has come since ``clearGradients()``.
     public var gradients: FloatBuffer {
         memory.settle()
-        let copy = FloatBuffer(count: paddedCount)
+        let copy = FloatBuffer(uninitialized: paddedCount)
         memory.gradients.copy(0..<paddedCount, to: copy, at: 0)
         return copy
     }
@@ -82,6 +82,12 @@ public final class ParameterVector {
     /// Drops what was derived from the values: the weights reordered for convolutions.
     public func valuesChanged() {
         for parameter in parameters { parameter.valuesChanged() }
+    }
+
+    /// Hands the gradients over, memory included; here they read as zero from then on.
+    public func moveGradients() -> GradientVector {
+        memory.settle()
+        return memory.moveGradients()
     }
 
     /// Makes every gradient read as zero, and gives their memory back.

@@ -34,6 +34,10 @@ extension Tape {
             Kernels.dropout(gradient, rate: rate, mask: mask, into: dx)
             saved.node?.receive(dx)
         }
-        return recomputable(result) { compute(saved.tensor) }
+        // The backward pass draws the mask again and needs no values.
+        return recomputable(result) {
+            defer { saved.finishReading() }
+            return compute(saved.tensor)
+        }
     }
 }

@@ -168,23 +168,22 @@ final class GradientNode {
         self.times = times
     }
 
-    /// Lets a kernel that can add to what is there contribute without a pass over memory of its own.
+    /// Lets a kernel that can add to what is there contribute without a pass over memory of its own. It adds whoever else
+    /// has that memory, to a copy if need be, for it rounds otherwise than a sum made afterwards.
     ///
     /// - Parameters:
     ///   - shape: The gradient's shape.
     ///   - compute: Writes the contribution into a tensor, or adds it to what that holds.
     func receive(shape: [Int], _ compute: (_ target: Tensor, _ adds: Bool) -> Void) {
-        if var sum = gradient.take() {
-            if sum.isSoleOwner() {
-                compute(sum, true)
-                gradient = sum
-                return
-            }
-            gradient = sum
+        guard var sum = gradient.take() else {
+            let contribution = Tensor(uninitialized: shape)
+            compute(contribution, false)
+            gradient = contribution
+            return
         }
-        let contribution = Tensor(uninitialized: shape)
-        compute(contribution, false)
-        receive(contribution)
+        let target = sum.isSoleOwner() ? sum : sum.copied()
+        compute(target, true)
+        gradient = target
     }
 
     /// Adds a contribution. The first is kept as it is, without a copy.

@@ -65,6 +65,13 @@ public struct Tensor {
         isKnownUniquelyReferenced(&storage)
     }
 
+    /// The same values in memory of their own.
+    func copied() -> Tensor {
+        let copy = Tensor(uninitialized: shape)
+        copy.storage.unsafeElements.update(from: storage.unsafeElements, count: storage.count)
+        return copy
+    }
+
     /// A tensor of this shape to write a result into that is computed value by value: this one's memory when nobody else
     /// refers to it, otherwise new memory.
     mutating func reusableForResult() -> Tensor {

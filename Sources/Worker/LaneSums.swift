@@ -32,19 +32,19 @@ extension GradientVector {
 /// Every lane's backward pass writes into the model's gradient vector. An earlier lane's is moved out of it, to be added to
 /// a sum or to wait for one. The last lane's stays there, and is added part by part as it becomes final.
 package final class LaneSums {
-    private let gradients: GradientVector
+    private let parameters: ParameterVector
     private var accumulator: LaneAccumulator<GradientVector>
 
-    /// - Parameter gradients: The vector into which backward passes write.
-    package init(plan: ReductionPlan, rank: Int, gradients: GradientVector) {
-        self.gradients = gradients
+    /// - Parameter parameters: The model, into whose gradient vector backward passes write.
+    package init(plan: ReductionPlan, rank: Int, parameters: ParameterVector) {
+        self.parameters = parameters
         accumulator = LaneAccumulator(
             tree: plan.tree, lanes: plan.lanes[rank], add: { $0.add($1, range: 0..<$1.count) })
     }
 
     /// Takes the gradient of the next lane, not the rank's last, out of the model's gradient vector.
     package func append() {
-        accumulator.append(gradients.move())
+        accumulator.append(parameters.moveGradients())
     }
 
     /// The rank's last lane, whose gradient is gathering in the model's gradient vector.
@@ -64,8 +64,8 @@ package final class LaneSums {
     /// Lends the sums of the rank's complete subtrees while the last lane comes in; all memory is the pool's again when
     /// `body` returns.
     package func withLastLane<Result>(_ body: (LastLane) throws -> Result) rethrows -> Result {
-        let ending = accumulator.end(with: gradients)
-        defer { gradients.giveBack() }
+        let ending = accumulator.end(with: parameters.gradientVector)
+        defer { parameters.clearGradients() }
         return try body(LastLane(sums: ending.subtrees.map { ending.buffers[$0] }, ending: ending))
     }
 }

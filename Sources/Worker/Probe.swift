@@ -59,6 +59,7 @@ struct Probe {
             try world.barrier()
             let clock = Stopwatch()
             try reduction.begin(sums: [vector], into: shard)
+            try reduction.release([0..<Self.floats])
             try reduction.finish()
             try world.allGather(plan.shards, in: vector)
             best = min(best, try world.allMax(clock.seconds))

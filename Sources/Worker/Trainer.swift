@@ -88,11 +88,11 @@ package final class Trainer {
         plan = ReductionPlan(
             lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size),
             cuts: parameters.gradientVector.cuts)
-        // A single lane uses the weights once in each direction.
+        // A single lane uses the weights once in each direction, or once for each slice of a large batch.
         parameters.keepsReorderedValues = plan.lanes[group.rank].count > 1
         optimizer = ShardedOptimizer(adam: adam, shard: plan.shards[group.rank], values: parameters.values)
         reduction = OrderedReduceScatter(communicator: group, plan: plan)
-        sums = LaneSums(plan: plan, rank: group.rank, gradients: parameters.gradientVector)
+        sums = LaneSums(plan: plan, rank: group.rank, parameters: parameters)
     }
 
     /// Buckets for a group: of 4 MB if its ranks are on several hosts. Between ranks on one host, the cores that compute
@@ -101,7 +101,7 @@ package final class Trainer {
         try group.spansHosts() ? usualBucketFloats : nil
     }
 
-    /// As large as the pieces that the reduction is cut into.
+    /// As large as the largest pieces that the reduction is cut into.
     package static let usualBucketFloats = ReductionPlan.Limits().pieceFloats
 
     /// The lanes that this rank computes.

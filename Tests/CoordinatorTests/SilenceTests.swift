@@ -37,6 +37,21 @@ import Testing
         #expect(watch.verdict(limit: 60, ranks: 2)?.contains("rank 1 never gave a sign of life") == true)
     }
 
+    /// Fails when a rank that was heard of a moment later is not counted among those that wait.
+    @Test func whoBeganToWaitAMomentLaterWaitsTooWhenTheRankIsNamed() {
+        let working = Heartbeat(rank: 1, phase: .teach, model: "n", step: 3, totalSteps: 9, imagesPerSecond: 1)
+        var waiting = Heartbeat(rank: 0, phase: .teach, model: "m", step: 3, totalSteps: 9, imagesPerSecond: 1)
+        var watch = SilenceWatch()
+        let start = ContinuousClock.now
+        watch.update([waiting, working], now: start)
+        waiting.isWaiting = true
+        for time in stride(from: 1, through: 61, by: 5) {
+            watch.update([waiting, working], now: start + .seconds(time))
+        }
+        let verdict = watch.verdict(limit: 60, ranks: 2) ?? ""
+        #expect(verdict.contains("rank 1 ") && verdict.contains("1 other rank waits for it"), "\(verdict)")
+    }
+
     /// Fails when a group that has finished is taken for stuck, or is blamed a moment before the rank that it waits for.
     @Test func aRankThatWaitsIsNotToBlameWhileAnotherWorks() {
         var waiting = Heartbeat(rank: 0, phase: .teach, model: "m", step: 9, totalSteps: 9, imagesPerSecond: 1)

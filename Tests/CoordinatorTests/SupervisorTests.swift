@@ -31,6 +31,18 @@ import Testing
         #expect(try cluster.text("runs/fake/logs/events.jsonl").contains("\"launched\""))
     }
 
+    /// Fails when what ranks say goes wherever a link in the run's directory points.
+    @Test func theWorkersLogIsNotWrittenThroughALink() throws {
+        let cluster = try FakeCluster(.success)
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+        let (log, precious) = (cluster.folder + "/runs/fake/logs/worker.log", cluster.folder + "/precious")
+        try FileManager.default.removeItem(atPath: log)
+        try Data("precious".utf8).write(to: URL(filePath: precious))
+        try FileManager.default.createSymbolicLink(atPath: log, withDestinationPath: precious)
+        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+        #expect(try cluster.text("precious") == "precious")
+    }
+
     @Test func ranksAreStartedAsTheRunNeedsThem() throws {
         let cluster = try FakeCluster(.success)
         let end = try cluster.start("run", "job.yaml", "--ranks", "3", "--quiet").result()

@@ -10,7 +10,9 @@ extension EndToEnd {
     struct KillTests {
         /// Who is killed.
         enum Victim: String, CaseIterable {
-            case oneRank
+            case firstRank
+            case lastRank
+            case launcher
             case launcherAndRanks
             case everything
 
@@ -18,7 +20,9 @@ extension EndToEnd {
                 let processes = run.processes
                 let name = processes.filter { $0.name != Program.diptych.rawValue }
                 switch self {
-                case .oneRank: processes.last { $0.name == Program.worker.rawValue }?.send(SIGKILL)
+                case .firstRank: processes.first { $0.name == Program.worker.rawValue }?.send(SIGKILL)
+                case .lastRank: processes.last { $0.name == Program.worker.rawValue }?.send(SIGKILL)
+                case .launcher: name.first { $0.name != Program.worker.rawValue }?.send(SIGKILL)
                 case .launcherAndRanks: for process in name { process.send(SIGKILL) }
                 case .everything: for process in processes { process.send(SIGKILL) }
                 }
@@ -43,7 +47,7 @@ extension EndToEnd {
                     #expect(end.code == Exit.rankLost, "\(moment): \(end.error)")
                     let message = try #require(end.json["message"] as? String)
                     #expect(message.contains("the same command goes on"), "\(moment): \(message)")
-                    if victim == .oneRank {
+                    if victim == .firstRank || victim == .lastRank {
                         #expect(message.contains(/rank \d+ \(process \d+ on .*signal 9/), "\(message)")
                     }
                 }
@@ -68,7 +72,7 @@ extension EndToEnd {
             let expected = try RunResult(undisturbed.finish(ranks: 2, set: large), undisturbed.run)
             let job = try TinyJob()
             // One rank last: until mpirun has ended the others, the first may still finish the split.
-            for (attempt, victim) in [Victim.everything, .launcherAndRanks, .oneRank].enumerated() {
+            for (attempt, victim) in [Victim.everything, .launcherAndRanks, .lastRank].enumerated() {
                 let run = try job.start(ranks: attempt + 2, set: large)
                 try run.wait(until: "the split begins") { job.run.events("phase_began").count == attempt + 1 }
                 try #require(job.run.bytes("split.h5") == nil, "the split was over before the kill")

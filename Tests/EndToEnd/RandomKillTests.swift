@@ -30,23 +30,33 @@ extension EndToEnd {
             return try TinyJob(text)
         }
 
-        private func partials(_ job: TinyJob) -> Int {
-            ["teacher-0", "teacher-1", "student"].reduce(0) { sum, model in
-                let folder = "\(job.run.path)/checkpoints/\(model)"
-                let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-                return sum + names.count { $0.contains(".partial-") }
-            }
+        /// The files of saves under way, and of those that were killed.
+        private func partials(_ job: TinyJob) -> Set<String> {
+            Set(
+                ["teacher-0", "teacher-1", "student"].flatMap { model in
+                    let folder = "\(job.run.path)/checkpoints/\(model)"
+                    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                    return names.filter { $0.contains(".partial-") }
+                })
         }
 
-        private func phase(_ job: TinyJob) -> String? { job.run.heartbeats[0]?["phase"] as? String }
+        /// Where rank 0 is; nil before its first sign of life: what an earlier execution left does not count.
+        private func phase(_ job: TinyJob, _ run: ProgramRun) -> String? {
+            guard let beat = job.run.heartbeats[0], let process = beat["process"] as? Int,
+                run.ranks.contains(where: { Int($0.number) == process })
+            else { return nil }
+            return beat["phase"] as? String
+        }
 
         /// Waits for the moment; false when the run has ended before.
-        private func waits(for target: Target, _ run: ProgramRun, _ job: TinyJob, delay: UInt32) -> Bool {
+        private func waits(
+            for target: Target, _ run: ProgramRun, _ job: TinyJob, old: Set<String>, delay: UInt32
+        ) -> Bool {
             let isThere: () -> Bool = {
                 switch target {
-                case .save: partials(job) > 0
-                case .split: phase(job) == "split" && job.run.bytes("split.h5") == nil
-                case .teach, .distill, .sample: phase(job) == target.rawValue
+                case .save: !partials(job).isSubset(of: old)
+                case .split: job.run.bytes("split.h5") == nil && phase(job, run) == "split"
+                case .teach, .distill, .sample: phase(job, run) == target.rawValue
                 }
             }
             while run.isRunning {
@@ -78,16 +88,17 @@ extension EndToEnd {
                 let target =
                     isNew && wanted[.split] ?? 0 > 0
                     ? .split : (missing.isEmpty ? possible : missing).randomElement(using: &generator) ?? .teach
+                let old = partials(job)
                 let run = try ProgramRun(.diptych, job.arguments(ranks: ranks) + ["--retry"], in: job.folder)
                 let delay = UInt32.random(in: 0..<600_000, using: &generator)
                 let victim = KillTests.Victim.allCases.randomElement(using: &generator) ?? .everything
-                guard waits(for: target, run, job, delay: delay) else {
+                guard waits(for: target, run, job, old: old, delay: delay) else {
                     try finish(run, job, expected, "\(kills) kills")
                     runs += 1
                     job = try tinyJob()
                     continue
                 }
-                let phase = phase(job) ?? "start"
+                let phase = phase(job, run) ?? "start"
                 victim.kill(run)
                 let end = try run.end()
                 if end.code == Exit.done {
@@ -100,12 +111,19 @@ extension EndToEnd {
                 #expect([nil, Exit.rankLost].contains(end.code), "\(target): \(end.error)")
                 kills += 1
                 killed[phase, default: 0] += 1
-                if partials(job) > 0 {
+                if !partials(job).isSubset(of: old) {
                     killed["within a save", default: 0] += 1
                     wanted[.save]? -= 1
                 }
                 if let hit = Target(rawValue: phase) { wanted[hit]? -= 1 }
                 #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch).count <= 1)
+            }
+            if Kills.count >= 200 {
+                for (target, least) in [
+                    ("within a save", 50), ("split", 20), ("teach", 20), ("distill", 20), ("sample", 20),
+                ] {
+                    #expect(killed[target] ?? 0 >= least, "\(target)")
+                }
             }
             let last = try ProgramRun(.diptych, job.arguments(ranks: 2) + ["--retry"], in: job.folder)
             try finish(last, job, expected, "the last kill")

@@ -91,7 +91,7 @@ import Worker
         #expect(expected.count >= 6 && !expected.values.contains(nil), "\(expected.keys.sorted())")
 
         // On one rank count each, without interruption.
-        for ranks in Self.isTorture ? Self.rankCounts : [Self.rankCounts[1 + 2 * number % 5], 8] {
+        for ranks in Self.isTorture ? Self.rankCounts : [[2, 8], [3, 6], [4, 8]][number % 3] {
             let directory = try workshop.run("on-\(ranks)", job)
             #expect(try Self.execute(directory, ranks: ranks) == .done)
             #expect(Self.result(directory, job) == expected, "job \(number) on \(ranks) ranks")

@@ -37,7 +37,7 @@ private struct Wide: Module {
                     lanes: lanes, shards: Shards(paddedCount: 40 * ParameterVector.blockSize, ranks: 1))
                 let model = Wide(blocks: 40)
                 let parameters = ParameterVector(model)
-                let sums = LaneSums(plan: plan, rank: 0, gradients: parameters.gradientVector)
+                let sums = LaneSums(plan: plan, rank: 0, parameters: parameters)
                 let before = StoragePool.shared.statistics.bytesInUse
                 for _ in 0..<lanes - 1 {
                     parameters.gradientVector.fill(0..<parameters.paddedCount, with: 1)
@@ -89,8 +89,8 @@ private struct Wide: Module {
     private func makeSums(lanes: Int, ranks: Int, rank: Int) -> (LaneSums, GradientVector, ReductionPlan) {
         let shards = Shards(paddedCount: ParameterVector.blockSize, ranks: ranks)
         let plan = ReductionPlan(lanes: lanes, shards: shards)
-        let gradients = ParameterVector(Wide(blocks: 1)).gradientVector
-        return (LaneSums(plan: plan, rank: rank, gradients: gradients), gradients, plan)
+        let parameters = ParameterVector(Wide(blocks: 1))
+        return (LaneSums(plan: plan, rank: rank, parameters: parameters), parameters.gradientVector, plan)
     }
 
     @discardableResult private func feed<Result>(

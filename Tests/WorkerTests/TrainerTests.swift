@@ -35,6 +35,40 @@ import Worker
         }
     }
 
+    /// Shards, lanes' sums and buckets that reach over the borders of the gradient's segments.
+    @Test func severalSegmentsKeepTheBits() throws {
+        let wide = UNetConfiguration(
+            height: 8, width: 8, inChannels: 1, outChannels: 1, channels: [32, 128], layersPerBlock: 1,
+            attention: [false, true], normGroups: 4, dropout: 0.1)
+        let alone = try onRanks(1) { try train(lanes: 7, on: $0, configuration: wide) }[0]
+        #expect(ParameterVector(UNet2D(wide)).gradientVector.segments.count >= 3)
+        for (ranks, bucketFloats, again) in [(2, nil, false), (3, 1, true), (4, 1, false)] {
+            let together = try onRanks(ranks) {
+                try train(
+                    lanes: 7, on: $0, configuration: wide, bucketFloats: bucketFloats, recomputesBlocks: again)
+            }
+            for rank in together {
+                #expect(rank.weights == alone.weights, "\(ranks) ranks")
+                #expect(rank.results.map(\.gradientNorm) == alone.results.map(\.gradientNorm), "\(ranks) ranks")
+            }
+            #expect(together.flatMap(\.average) == alone.average, "\(ranks) ranks")
+        }
+    }
+
+    /// Their memory goes back to the pool with every step, so what is read afterwards must not be what the pool holds.
+    @Test func gradientsReadAsZeroAfterAStepAndAfterOneThatFails() throws {
+        Threads.useOne()
+        let trainer = Bench.trainer(lanes: 4, on: SoloCommunicator())
+        _ = try Bench.train(trainer, steps: 0..<1)
+        #expect(trainer.parameters.gradients.scalars.allSatisfy { $0 == 0 })
+        _ = errorThrown {
+            _ = try trainer.step(Bench.settings(1)) { lane, tape in
+                tape.scale(Bench.loss(trainer.network, items: [lane], step: 1, tape), by: .nan)
+            }
+        }
+        #expect(trainer.parameters.gradients.scalars.allSatisfy { $0 == 0 })
+    }
+
     /// With and without buckets, on one rank and several. Fails when dropout draws other numbers the second time, or when
     /// the gradient of a block's input is added up in another order.
     @Test func computingBlocksAgainKeepsTheBits() throws {
@@ -164,9 +198,10 @@ import Worker
 }
 
 private func train(
-    lanes: Int, on group: any Communicator, bucketFloats: Int? = nil, recomputesBlocks: Bool = false
+    lanes: Int, on group: any Communicator, configuration: UNetConfiguration = Bench.configuration(),
+    bucketFloats: Int? = nil, recomputesBlocks: Bool = false
 ) throws -> Trained {
-    let trainer = Bench.trainer(lanes: lanes, on: group)
+    let trainer = Bench.trainer(lanes: lanes, on: group, configuration: configuration)
     trainer.bucketFloats = bucketFloats
     trainer.recomputesBlocks = recomputesBlocks
     return Trained(trainer, try Bench.train(trainer, steps: 0..<3))

@@ -38,6 +38,9 @@ public struct ReductionPlan: Hashable, Sendable {
     /// Positions at which the vectors may go on in another place, ascending: no piece reaches over one.
     public let cuts: [Int]
 
+    /// Floats of a shard that each rank handles at a time.
+    private let pieceFloats: [Int]
+
     /// Plans the reduction of `lanes` lanes by the ranks that share `shards`.
     public init(lanes: Int, shards: Shards, limits: Limits = Limits(), cuts: [Int] = []) {
         precondition(zip(cuts, cuts.dropFirst()).allSatisfy(<), "cuts ascend: \(cuts)")
@@ -49,6 +52,15 @@ public struct ReductionPlan: Hashable, Sendable {
         self.limits = limits
         self.cuts = cuts
         subtrees = ranges.map { $0.isEmpty ? [] : tree.subtrees(of: $0) }
+        let sums = subtrees.map(\.count)
+        let all = sums.reduce(0, +)
+        pieceFloats = sums.map { Self.pieceFloats(receiving: all - $0, limits) }
+    }
+
+    private static func pieceFloats(receiving sums: Int, _ limits: Limits) -> Int {
+        guard sums > 0 else { return limits.pieceFloats }
+        let affordable = limits.temporaryBytes / (sums * limits.piecesInFlight * MemoryLayout<Float>.stride)
+        return max(1024, min(limits.pieceFloats, affordable / 1024 * 1024))
     }
 
     /// The number of ranks.
@@ -60,12 +72,7 @@ public struct ReductionPlan: Hashable, Sendable {
     /// Floats of a shard handled at a time by `rank`: as many as the limits allow, at least 1,024.
     ///
     /// Every rank uses the piece size of the rank that receives, so both sides cut alike.
-    public func pieceFloats(receivingAt rank: Int) -> Int {
-        let received = receivedSums(at: rank)
-        guard received > 0 else { return limits.pieceFloats }
-        let affordable = limits.temporaryBytes / (received * limits.piecesInFlight * MemoryLayout<Float>.stride)
-        return max(1024, min(limits.pieceFloats, affordable / 1024 * 1024))
-    }
+    public func pieceFloats(receivingAt rank: Int) -> Int { pieceFloats[rank] }
 
     /// The pieces of one shard's part of some ranges, in the order in which its owner receives them.
     func pieces(of ranges: [Range<Int>], ownedBy owner: Int) -> [Range<Int>] {

@@ -53,11 +53,12 @@ package struct GradientMeasurement: AttackMeasurement {
                 noised, timesteps: [timestep], labels: batch.labels.map { [$0[image]] }, on: tape)
             vector.clearGradients()
             tape.backward(from: tape.meanSquaredError(output, target))
-            let gradients = vector.gradients
+            let gradients = vector.gradientVector
             for (index, entry) in vector.entries.enumerated() {
-                squares[index] += gradients.squaredNorm(of: entry.offset..<entry.offset + entry.count)
+                let (buffer, start) = gradients.buffer(holding: entry.offset..<entry.offset + entry.count)
+                squares[index] += buffer.squaredNorm(of: start..<start + entry.count)
             }
-            sum.add(gradients, range: all)
+            gradients.add(all, to: sum)
         }
         let count = Double(timesteps.count)
         let whole = vector.entries.map { entry in

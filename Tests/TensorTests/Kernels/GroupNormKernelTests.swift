@@ -39,6 +39,43 @@ import Testing
         }
     }
 
+    @Test(arguments: Level.all, cases) func aChannelBiasAndTheRemadeResultMatchTwin(_ level: Level, _ c: Case) {
+        let x = c.images(salt: 14)
+        let (gamma, beta) = (testNumbers(x.channels, 15), testNumbers(x.channels, 16))
+        let bias = testNumbers(x.images * x.channels, 17)
+        let biased = Twin.addChannelBias(x, bias)
+        for silu in [false, true] {
+            let expected = Twin.groupNorm(biased, groups: c.groups, gamma: gamma, beta: beta, epsilon: 1e-3, silu: silu)
+            for block in blocks {
+                let plain = forward(level, biased, gamma, beta, groups: c.groups, epsilon: 1e-3, block, silu)
+                let result = forward(
+                    level, x, gamma, beta, adding: bias.floats, groups: c.groups, epsilon: 1e-3, block, silu)
+                expectClose(
+                    x.unblocked(result.out, block), expected.values, absolute: 2e-5, relative: 1e-5, "block \(block)")
+                var again = garbage(x.blockedCount(block))
+                level.kernels.group_norm_apply(
+                    x.blocked(block), result.factors, result.shifts, &again, x.images, x.channels, x.pixels, block, silu
+                )
+                #expect(again == result.out, "made again, block \(block)")
+                // The gradient of the biased input, by the kernel that knows the bias and by the one that was given the sum.
+                let dout = c.images(salt: 18).blocked(block)
+                let zeros = [Float](repeating: 0, count: x.channels)
+                var (dx, expectedDx) = (garbage(again.count), garbage(again.count))
+                var (dgamma, expectedDgamma, dbeta, expectedDbeta) = (zeros, zeros, zeros, zeros)
+                level.kernels.group_norm_backward(
+                    x.blocked(block), bias.floats, gamma.floats, beta.floats, result.mean, result.reciprocal, dout,
+                    &dx, &dgamma, &dbeta, x.images, x.channels, x.pixels, block, c.groups, silu)
+                level.kernels.group_norm_backward(
+                    biased.blocked(block), nil, gamma.floats, beta.floats, plain.mean, plain.reciprocal, dout,
+                    &expectedDx, &expectedDgamma, &expectedDbeta, x.images, x.channels, x.pixels, block, c.groups, silu)
+                let scale = Double(expectedDx.reduce(1) { max($0, abs($1)) })
+                expectClose(dx, expectedDx.map(Double.init), absolute: 2e-5 * scale, relative: 1e-5, "dx")
+                expectClose(dgamma, expectedDgamma.map(Double.init), absolute: 1e-3, relative: 1e-4, "dgamma")
+                expectClose(dbeta, expectedDbeta.map(Double.init), absolute: 1e-3, relative: 1e-4, "dbeta")
+            }
+        }
+    }
+
     @Test(arguments: Level.all) func squaresDoNotCancelFarFromZero(_ level: Level) {
         // A large common offset, and a first pixel (the origin of the sums) far from all others.
         var shifted = testImages(1, 20, 31, 33, salt: 4)
@@ -124,18 +161,25 @@ import Testing
         }
     }
 
+    private struct Result {
+        var out: [Float]
+        var mean: [Float]
+        var reciprocal: [Float]
+        var factors: [Float]
+        var shifts: [Float]
+    }
+
     private func forward(
-        _ level: Level, _ x: Images, _ gamma: [Double], _ beta: [Double], groups: Int, epsilon: Float, _ block: Int,
-        _ silu: Bool
-    ) -> (out: [Float], mean: [Float], reciprocal: [Float]) {
-        var out = garbage(x.blockedCount(block))
-        var mean = garbage(x.images * groups)
-        var reciprocal = mean
-        var factors = garbage(x.images * x.channels)
-        var shifts = factors
+        _ level: Level, _ x: Images, _ gamma: [Double], _ beta: [Double], adding bias: [Float]? = nil, groups: Int,
+        epsilon: Float, _ block: Int, _ silu: Bool
+    ) -> Result {
+        let (statistics, channels) = (garbage(x.images * groups), garbage(x.images * x.channels))
+        var result = Result(
+            out: garbage(x.blockedCount(block)), mean: statistics, reciprocal: statistics, factors: channels,
+            shifts: channels)
         level.kernels.group_norm_forward(
-            x.blocked(block), nil, gamma.floats, beta.floats, &out, &mean, &reciprocal, &factors, &shifts, x.images,
-            x.channels, x.pixels, block, groups, epsilon, silu)
-        return (out, mean, reciprocal)
+            x.blocked(block), bias, gamma.floats, beta.floats, &result.out, &result.mean, &result.reciprocal,
+            &result.factors, &result.shifts, x.images, x.channels, x.pixels, block, groups, epsilon, silu)
+        return result
     }
 }

@@ -31,4 +31,23 @@ import Testing
             tape.linear(tensors[0], weight: parameters[0], bias: c.bias ? parameters[1] : nil)
         }.run(absolute: 1e-5)
     }
+
+    /// The product adds to the gradient that another reader has left, which a third may share.
+    @Test func gradientsOfSeveralReadersAdd() {
+        let shape = [3, 16]
+        let parameters = [Doubles(random: [16, 16], salt: 2), Doubles(random: [16, 16], salt: 3)]
+        GradientCheck(tensors: [Doubles(random: shape, salt: 1)], parameters: parameters) { tensors, parameters in
+            let products = parameters.map {
+                Twin.linear(
+                    tensors[0].scalars, rows: 3, inputs: 16, weight: $0.scalars, outputs: 16, bias: nil)
+            }
+            let scalars = tensors[0].scalars.indices.map { products[0][$0] + products[1][$0] + tensors[0].scalars[$0] }
+            return Doubles(scalars, shape: shape)
+        } operation: { tape, tensors, parameters in
+            let x = tensors[0]
+            let products = parameters.map { tape.linear(x, weight: $0, bias: nil) }
+            // Last, so that its gradient, which the sum shares with its other operand, comes first.
+            return tape.add(tape.add(products[0], products[1]), x)
+        }.run(absolute: 1e-5)
+    }
 }
