@@ -84,11 +84,8 @@ public final class ParameterVector {
         for parameter in parameters { parameter.valuesChanged() }
     }
 
-    /// Hands the gradients over, memory included; here they read as zero from then on.
-    public func moveGradients() -> GradientVector {
-        memory.settle()
-        return memory.moveGradients()
-    }
+    /// Hands the gradients that a backward pass has left over, memory included; here they read as zero from then on.
+    public func moveGradients() -> GradientVector { memory.moveGradients() }
 
     /// Makes every gradient read as zero, and gives their memory back.
     public func clearGradients() {

@@ -27,27 +27,6 @@ extension EndToEnd {
             try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after three stops")
         }
 
-        /// Fails when a bare mpirun's ranks do not take the one signal that mpirun passes on.
-        @Test func `mpirun by hand takes SIGUSR1, saves, and the same command goes on`() throws {
-            let expected = try Runs.finished().result
-            let job = try TinyJob()
-            let arguments =
-                ["--oversubscribe", "--bind-to", "none", "-n", "2", try Program.worker.path]
-                + [job.file, "--run", job.run.path]
-            let run = try ProgramRun(.mpirun, arguments, in: job.folder)
-            try Moment.teach.wait(for: run, job.run)
-            run.send(SIGUSR1)
-            _ = try run.end()
-            let bytes = try #require(job.run.bytes("outcome.json"))
-            let outcome = try #require(JSONSerialization.jsonObject(with: bytes) as? [String: Any])
-            #expect(outcome["exit"] as? Int == Int(Exit.stopped))
-            for model in ["teacher-0", "teacher-1"] {
-                #expect(
-                    job.run.checkpoints(of: model).last == job.run.steps(of: model), "\(model) saved at its own step")
-            }
-            try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after mpirun by hand was asked to stop")
-        }
-
         /// Fails when a signal that comes before MPI is up ends the ranks, or is forgotten.
         @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
         func `A signal while the run starts is heeded as soon as it can be`(signal: Int32) throws {
