@@ -20,7 +20,8 @@ extension EndToEnd {
             for rank in ranks { rank.send(SIGCONT) }
             let end = try run.end()
             #expect(end.code == Exit.rankLost, "\(end.error)")
-            #expect(try group.kills() == 1, "the kernel ended the rank")
+            // More than once if it looks again before the rank has left.
+            #expect(try group.kills() >= 1, "the kernel ended the rank")
             let message = try #require(end.json["message"] as? String)
             #expect(
                 message.contains(
