@@ -223,3 +223,24 @@ void diptych_momentum_descent(
     float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay) {
     chosen->momentum_descent(values, gradients, velocities, count, step_size, momentum, decay);
 }
+
+size_t diptych_winograd_scratch_floats(const diptych_winograd_shape *shape, diptych_winograd_direction direction) {
+    return chosen->winograd_scratch_floats(shape, direction);
+}
+
+void diptych_winograd_forward(
+    const diptych_winograd_shape *shape, const float *x, const float *weights, const float *bias, float *out,
+    float *scratch) {
+    chosen->winograd_forward(shape, x, weights, bias, out, scratch);
+}
+
+void diptych_winograd_source_gradient(
+    const diptych_winograd_shape *shape, const float *dout, const float *weights, float *dx, float *scratch) {
+    chosen->winograd_source_gradient(shape, dout, weights, dx, scratch);
+}
+
+void diptych_winograd_weights_gradient(
+    const diptych_winograd_shape *shape, const float *x, const float *dout, float *dweights, bool adds, float *dbias,
+    bool bias_adds, float *scratch) {
+    chosen->winograd_weights_gradient(shape, x, dout, dweights, adds, dbias, bias_adds, scratch);
+}

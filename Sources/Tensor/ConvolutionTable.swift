@@ -20,9 +20,9 @@ package struct DirectedConvolution: Hashable, Sendable {
         (self.shape, self.direction) = (shape, direction)
     }
 
-    /// What the rule in the source chooses on this processor; see ``ConvolutionShape/prefersWinograd(_:)``.
+    /// What the rule in the source chooses on this processor; see ``ConvolutionShape/prefersWinograd``.
     package var rule: ConvolutionAlgorithm {
-        shape.prefersWinograd(direction) ? .winograd : .direct
+        shape.prefersWinograd ? .winograd : .direct
     }
 }
 
@@ -80,11 +80,9 @@ package struct ConvolutionTable: Hashable, Sendable {
         return table?.algorithms[convolution] ?? convolution.rule
     }
 
-    /// The choices of Winograd that oneDNN cannot follow on this processor.
+    /// The choices of Winograd that cannot be followed: by the convolution's kind, or on this processor.
     package var unavailable: [DirectedConvolution] {
-        algorithms.filter { convolution, algorithm in
-            algorithm == .winograd
-                && OneDNN.convolution(convolution.direction, of: convolution.shape, algorithm: .winograd) == nil
-        }.map(\.key)
+        algorithms.filter { convolution, algorithm in algorithm == .winograd && !convolution.shape.allowsWinograd }
+            .map(\.key)
     }
 }

@@ -2,9 +2,9 @@ import Glibc
 
 extension DirectedConvolution {
     /// How often this process has computed each direction of each convolution.
-    package static var uses: [DirectedConvolution: Int] { CompiledConvolution.uses }
+    package static var uses: [DirectedConvolution: Int] { CompiledConvolutions.uses }
 
-    /// Times this convolution by each algorithm that oneDNN offers for it, on random values and one thread.
+    /// Times this convolution by each algorithm that there is for it, on random values and one thread.
     ///
     /// The algorithms take turns, so that a change of the processor's speed meets all of them, and the thread's own time
     /// counts, which other processes lengthen least. One sample repeats a convolution for at least two milliseconds.
@@ -16,9 +16,9 @@ extension DirectedConvolution {
         precondition(samples > 0, "a median needs a sample")
         let arrays = TimedArrays(shape)
         let candidates = ConvolutionAlgorithm.allCases.compactMap { algorithm in
-            CompiledConvolution(self, algorithm).map { (algorithm: algorithm, compiled: $0) }
+            CompiledConvolutions.compile(self, algorithm).map { (algorithm: algorithm, compiled: $0) }
         }
-        func measure(_ compiled: CompiledConvolution, _ count: Int) -> Double {
+        func measure(_ compiled: any CompiledConvolution, _ count: Int) -> Double {
             let start = threadSeconds()
             for _ in 0..<count { arrays.run(compiled, direction) }
             return (threadSeconds() - start) / Double(count)
@@ -69,18 +69,17 @@ private struct TimedArrays {
         bias = shape.hasBias ? Parameter(name: "bias", shape: [shape.weights[0]], initialization: .zeros) : nil
     }
 
-    func run(_ compiled: CompiledConvolution, _ direction: ConvolutionDirection) {
-        let block = shape.sourceBlock(direction)
+    func run(_ compiled: any CompiledConvolution, _ direction: ConvolutionDirection) {
         switch direction {
         case .forward:
-            compiled.forward(source, weight: weight, bias: bias, sourceBlock: block, into: result)
+            compiled.forward(source, weight: weight, bias: bias, into: result)
         case .sourceGradient:
-            compiled.sourceGradient(result, weight: weight, sourceBlock: block, into: source)
+            compiled.sourceGradient(result, weight: weight, into: source)
         case .weightsGradient:
             // As the first lane of a step, which writes where later ones add.
             weight.memory.clearGradients()
             bias?.memory.clearGradients()
-            compiled.weightsGradient(result, source: source, weight: weight, bias: bias, sourceBlock: block)
+            compiled.weightsGradient(result, source: source, weight: weight, bias: bias)
         }
     }
 }

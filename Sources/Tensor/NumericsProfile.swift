@@ -53,7 +53,7 @@ public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable 
 /// ranks; see docs/architecture.md.
 public struct NumericsProfile: Codable, Hashable, Sendable {
     /// Version of the rules by which this module chooses algorithms and orders sums; raise it when they change.
-    public static let currentRules = 2
+    public static let currentRules = 3
 
     /// The rules' version.
     public var rules: Int

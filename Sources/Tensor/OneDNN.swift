@@ -255,14 +255,14 @@ enum OneDNN {
 
     // MARK: Convolution
 
-    /// Compiles one direction of a convolution; nil when oneDNN has no such algorithm for the shape.
+    /// Compiles one direction of a convolution as the sum is written, of a source in blocks of so many channels.
     static func convolution(
-        _ direction: ConvolutionDirection, of shape: ConvolutionShape, algorithm: ConvolutionAlgorithm
-    ) -> Primitive? {
+        _ direction: ConvolutionDirection, of shape: ConvolutionShape, sourceBlock: Int
+    ) -> Primitive {
         useOneThread()
-        let kind = algorithm == .winograd ? dnnl_convolution_winograd : dnnl_convolution_direct
+        let kind = dnnl_convolution_direct
         let block = Layout.blockSize
-        var source = MemoryDescriptor.images(shape.source, block: shape.sourceBlock(direction)).raw
+        var source = MemoryDescriptor.images(shape.source, block: sourceBlock).raw
         var weights = MemoryDescriptor.chosenByLibrary(shape.weights).raw
         var bias = MemoryDescriptor.plain([shape.weights[0]]).raw
         var result = MemoryDescriptor.images(shape.result, block: block).raw
@@ -289,10 +289,11 @@ enum OneDNN {
         check(status, "dnnl_convolution_desc_init", "for \(direction) of \(shape)")
         return withAttributes { attributes in
             var created: dnnl_primitive_desc_t?
-            let status = dnnl_primitive_desc_create(&created, &operation, attributes, context.engine, nil)
-            if status == dnnl_unimplemented { return nil }
-            check(status, "dnnl_primitive_desc_create", "for \(direction) of \(shape)")
-            return created.map { Primitive($0, name: "\(direction) of \(shape)") }
+            check(
+                dnnl_primitive_desc_create(&created, &operation, attributes, context.engine, nil),
+                "dnnl_primitive_desc_create", "for \(direction) of \(shape)")
+            guard let created else { fatalError("oneDNN reported success without \(direction) of \(shape)") }
+            return Primitive(created, name: "\(direction) of \(shape)")
         }
     }
 

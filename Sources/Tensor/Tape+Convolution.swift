@@ -29,30 +29,18 @@ extension Tape {
             shape.result[2] > 0 && shape.result[3] > 0, "\(weight.name) is larger than its padded images \(x.shape)")
 
         let y = Tensor(uninitialized: shape.result)
-        let slices = shape.slices
         times.measure(.convolution) {
-            for slice in slices {
-                CompiledConvolution.of(slice.shape, .forward).forward(
-                    x, from: slice.firstImage, weight: weight, bias: bias, sourceBlock: shape.sourceBlock(.forward),
-                    into: y)
-            }
+            CompiledConvolutions.of(shape, .forward).forward(x, weight: weight, bias: bias, into: y)
         }
         let saved = SavedTensor(x)
         return record(y, parameters: [weight] + (bias.map { [$0] } ?? []), part: .convolution) { gradient in
-            for slice in slices {
-                CompiledConvolution.of(slice.shape, .weightsGradient).weightsGradient(
-                    gradient, from: slice.firstImage, source: saved.tensor, weight: weight, bias: bias,
-                    sourceBlock: shape.sourceBlock(.weightsGradient))
-            }
+            CompiledConvolutions.of(shape, .weightsGradient).weightsGradient(
+                gradient, source: saved.tensor, weight: weight, bias: bias)
             saved.finishReading()
             // Nobody wants the gradient of the images at the network's entrance, and it is expensive.
             guard let node = saved.node else { return }
             let dx = Tensor(uninitialized: saved.shape)
-            for slice in slices {
-                CompiledConvolution.of(slice.shape, .sourceGradient).sourceGradient(
-                    gradient, from: slice.firstImage, weight: weight, sourceBlock: shape.sourceBlock(.sourceGradient),
-                    into: dx)
-            }
+            CompiledConvolutions.of(shape, .sourceGradient).sourceGradient(gradient, weight: weight, into: dx)
             node.receive(dx)
         }
     }

@@ -23,13 +23,13 @@ extension Job {
 
     /// Has this process compute its convolutions by a table, or without one by the rule.
     ///
-    /// - Throws: `DiptychFailure` with code 64 when oneDNN does not offer here what the table asks for.
+    /// - Throws: `DiptychFailure` with code 64 when there is not here what the table asks for.
     static func adopt(_ table: ConvolutionTable?) throws {
         ConvolutionTable.install(table)
         guard let table, let first = table.unavailable.first else { return }
         throw DiptychFailure(
             .usage,
-            "`numerics.convolutions`: oneDNN has no \(table.algorithms[first]?.rawValue ?? "") on this processor for "
+            "`numerics.convolutions`: there is no \(table.algorithms[first]?.rawValue ?? "") on this processor for "
                 + "{\(ConvolutionFile.description(of: first))}\(table.unavailable.count > 1 ? " and others" : ""). Measure "
                 + "with `diptych tune` on a machine like this one")
     }

@@ -54,7 +54,7 @@ extension EndToEnd {
                 results.append(try RunResult(job.finish(ranks: ranks, set: set), job.run))
                 #expect(job.run.bytes("convolutions.yaml") == Data(direct.utf8))
                 #expect((try profile(job.run)["convolutions"] as? String)?.count == 64)
-                // Without AVX-512 the rule is direct everywhere, too.
+                // Without AVX2 the rule is direct everywhere, too.
                 if measured.contains("rule: winograd") {
                     #expect(results[0].weights != rule.weights)
                 } else {

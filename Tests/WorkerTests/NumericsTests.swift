@@ -108,7 +108,7 @@ import Worker
         }
     }
 
-    @Test func whatOneDNNDoesNotOfferIsRefused() async throws {
+    @Test func anAlgorithmThatCannotBeHadIsRefused() async throws {
         await #expect(processExitsWith: .success) {
             let workshop = try Workshop()
             let entry = ConvolutionFile.Entry(
@@ -122,7 +122,7 @@ import Worker
             let errors = try onRanks(2) { world in errorThrown { _ = try Session(world: world, directory: directory) } }
             let failure = errors[0] as? DiptychFailure
             guard failure?.code == .usage,
-                failure?.message.contains("oneDNN has no winograd on this processor for {direction: forward") == true,
+                failure?.message.contains("there is no winograd on this processor for {direction: forward") == true,
                 (errors[1] as? CommunicationError)?.isEcho == true
             else { fatalError("\(errors)") }
         }

@@ -230,6 +230,42 @@ void diptych_adam(
 void diptych_momentum_descent(
     float *values, const float *gradients, float *velocities, size_t count, float step_size, float momentum, float decay);
 
+// MARK: Convolution by Winograd's algorithm
+
+/// A convolution with 3 x 3 kernels and steps of one pixel: (N, C, height, width) to (N, O, result height, result width)
+/// with `top` and `left` rows and columns of zeros before the image, 0 to 2, and what zeros are needed behind it.
+typedef struct {
+    size_t images, channels, filters, height, width, top, left, result_height, result_width;
+} diptych_winograd_shape;
+
+/// What of a convolution is computed.
+typedef enum {
+    diptych_winograd_result = 0,
+    diptych_winograd_of_source = 1,
+    diptych_winograd_of_weights = 2,
+} diptych_winograd_direction;
+
+// Images are in blocks of 16 channels at the AVX-512 level, of 8 below; weights are plain (O, C, 3, 3), biases plain (O).
+// `scratch` holds the floats that `diptych_winograd_scratch_floats` says, contents arbitrary, aligned to 64 bytes.
+// What is computed of one image does not depend on the others, but for the gradients of weights and biases.
+
+/// Floats of scratch memory that one direction needs.
+size_t diptych_winograd_scratch_floats(const diptych_winograd_shape *shape, diptych_winograd_direction direction);
+
+/// out[n, o, i, j] = bias[o] + sum over c, k, l of weights[o, c, k, l] x[n, c, i + k - top, j + l - left].
+void diptych_winograd_forward(
+    const diptych_winograd_shape *shape, const float *x, const float *weights, const float *_Nullable bias, float *out,
+    float *scratch);
+
+/// The gradient of x.
+void diptych_winograd_source_gradient(
+    const diptych_winograd_shape *shape, const float *dout, const float *weights, float *dx, float *scratch);
+
+/// Writes the gradients of weights and bias, or adds them where `adds` and `bias_adds` say so.
+void diptych_winograd_weights_gradient(
+    const diptych_winograd_shape *shape, const float *x, const float *dout, float *dweights, bool adds,
+    float *_Nullable dbias, bool bias_adds, float *scratch);
+
 // MARK: The dispatch table
 
 /// One implementation of every kernel; `diptych_kernels_at` gives that of one level, which tests compare.
@@ -272,6 +308,10 @@ typedef struct {
     __typeof__(diptych_squared_norm) *squared_norm;
     __typeof__(diptych_adam) *adam;
     __typeof__(diptych_momentum_descent) *momentum_descent;
+    __typeof__(diptych_winograd_scratch_floats) *winograd_scratch_floats;
+    __typeof__(diptych_winograd_forward) *winograd_forward;
+    __typeof__(diptych_winograd_source_gradient) *winograd_source_gradient;
+    __typeof__(diptych_winograd_weights_gradient) *winograd_weights_gradient;
 } diptych_kernels;
 
 /// The kernels of one level. The processor must have it.

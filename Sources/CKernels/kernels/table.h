@@ -17,6 +17,8 @@
 
 #include "rows.h"
 
+#include "winograd.h"
+
 const diptych_kernels TABLE = {
     .level = LEVEL,
     .group_norm_forward = group_norm_forward,
@@ -56,4 +58,8 @@ const diptych_kernels TABLE = {
     .squared_norm = squared_norm,
     .adam = adam,
     .momentum_descent = momentum_descent,
+    .winograd_scratch_floats = winograd_scratch_floats,
+    .winograd_forward = winograd_forward,
+    .winograd_source_gradient = winograd_source_gradient,
+    .winograd_weights_gradient = winograd_weights_gradient,
 };

@@ -22,6 +22,10 @@ public struct UNetCost: Hashable, Sendable {
     struct Stage: Hashable, Sendable {
         /// Its level; nil for the ends.
         var level: Int?
+        /// Channels that go into each of its residual blocks.
+        var inputs: [Int] = []
+        /// Floats of its results that are skip connections; on the way up, of those that it takes in, negative.
+        var skipFloats = 0
         var parameters = 0
         var activationFloats = 0
         var floatsWithinBlocks = 0
@@ -29,7 +33,9 @@ public struct UNetCost: Hashable, Sendable {
     }
 
     /// Counts the next stage.
-    mutating func stage(level: Int?, _ count: (inout UNetCost) -> Void) {
+    mutating func stage(
+        level: Int?, inputs: [Int] = [], skipFloats: Int = 0, _ count: (inout UNetCost) -> Void
+    ) {
         var part = UNetCost()
         count(&part)
         parameters += part.parameters
@@ -40,8 +46,9 @@ public struct UNetCost: Hashable, Sendable {
         largestBlockFloats = max(largestBlockFloats, part.largestBlockFloats)
         stages.append(
             Stage(
-                level: level, parameters: part.parameters, activationFloats: part.activationFloats,
-                floatsWithinBlocks: part.floatsWithinBlocks, largestBlockFloats: part.largestBlockFloats))
+                level: level, inputs: inputs, skipFloats: skipFloats, parameters: part.parameters,
+                activationFloats: part.activationFloats, floatsWithinBlocks: part.floatsWithinBlocks,
+                largestBlockFloats: part.largestBlockFloats))
     }
 
     /// Channels as they lie in memory.
@@ -100,17 +107,29 @@ extension UNetConfiguration {
     /// - Precondition: The configuration is valid.
     public var cost: UNetCost {
         var cost = UNetCost()
-        cost.stage(level: nil) { addEntrance(to: &$0) }
-        for level in channels.indices { cost.stage(level: level) { addWayDown(level: level, to: &$0) } }
+        let entrance = UNetCost.padded(channels[0]) * height * width
+        cost.stage(level: nil, skipFloats: entrance) { addEntrance(to: &$0) }
+        for level in channels.indices {
+            let floats = UNetCost.padded(channels[level]) * (layersPerBlock * pixels(level: level) + smaller(level))
+            cost.stage(level: level, inputs: downInputs(level: level), skipFloats: floats) {
+                addWayDown(level: level, to: &$0)
+            }
+        }
         let bottom = channels.count - 1
-        cost.stage(level: bottom) { cost in
+        cost.stage(level: bottom, inputs: [channels[bottom]]) { cost in
             cost.block { cost in
                 for _ in 0..<2 { addResNet(from: channels[bottom], level: bottom, to: &cost) }
                 addAttention(level: bottom, to: &cost)
                 cost.keep(channels: channels[bottom], pixels: pixels(level: bottom))
             }
         }
-        for level in channels.indices.reversed() { cost.stage(level: level) { addWayUp(level: level, to: &$0) } }
+        for level in channels.indices.reversed() {
+            let inputs = upInputs(level: level)
+            let skips = inputs.reduce(0) { $0 + UNetCost.padded($1.skip) * pixels(level: level) }
+            cost.stage(level: level, inputs: inputs.map { $0.below + $0.skip }, skipFloats: -skips) {
+                addWayUp(level: level, to: &$0)
+            }
+        }
         cost.stage(level: nil) { cost in
             cost.norm(channels: channels[0])
             cost.convolution(from: channels[0], to: outChannels, kernel: 3, pixels: pixels(level: 0))
@@ -130,6 +149,9 @@ extension UNetConfiguration {
     /// Trainable scalars of this network.
     public var parameterCount: Int { cost.parameters }
 
+    /// Pixels of a level's down-sampled result; 0 at the bottom.
+    private func smaller(_ level: Int) -> Int { level < channels.count - 1 ? pixels(level: level + 1) : 0 }
+
     private func pixels(level: Int) -> Int { levelSizes[level].height * levelSizes[level].width }
 
     private func addWayDown(level: Int, to cost: inout UNetCost) {
@@ -137,15 +159,13 @@ extension UNetConfiguration {
         // Every result goes on to a norm, and up as a skip connection.
         cost.keep(channels: channels[level], pixels: pixels(level: level), copies: layersPerBlock)
         if level < channels.count - 1 {
-            let smaller = pixels(level: level + 1)
-            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: smaller)
-            cost.keep(channels: channels[level], pixels: smaller)
+            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: smaller(level))
+            cost.keep(channels: channels[level], pixels: smaller(level))
         }
     }
 
     private func addWayUp(level: Int, to cost: inout UNetCost) {
-        let inputs = upInputs(level: level).map { $0.below + $0.skip }
-        addLayers(from: inputs, level: level, to: &cost)
+        addLayers(from: upInputs(level: level).map { $0.below + $0.skip }, level: level, to: &cost)
         // Of what is concatenated, the skip connection has been counted on the way down.
         for input in upInputs(level: level) { cost.keep(channels: input.below, pixels: pixels(level: level)) }
         // The last result is up-sampled or normalised.

@@ -2,10 +2,6 @@ import Tensor
 import TestSupport
 import Testing
 
-private struct TwoParameters: Module {
-    let parameters: [Parameter]
-}
-
 @Suite struct ConvolutionTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let id: String
@@ -35,9 +31,13 @@ private struct TwoParameters: Module {
             id: "17 channels, stride 2, odd image, asymmetric padding", source: [1, 17, 7, 9], out: 20, kernel: 3,
             stride: 2, padding: Padding(top: 0, left: 1, bottom: 1, right: 0)),
         Case(id: "stride 2, padding 1", source: [2, 16, 20, 7], out: 16, kernel: 3, stride: 2, padding: Padding(1)),
-        Case(id: "Winograd, 8x8", source: [12, 16, 8, 8], out: 32, kernel: 3, padding: Padding(1)),
-        Case(id: "Winograd, 20x9", source: [4, 32, 20, 9], out: 16, kernel: 3, padding: Padding(1), bias: false),
-        Case(id: "Winograd to 3 channels", source: [12, 16, 16, 16], out: 3, kernel: 3, padding: Padding(1)),
+        Case(id: "12 images of 8x8", source: [12, 16, 8, 8], out: 32, kernel: 3, padding: Padding(1)),
+        Case(id: "4 images of 20x9", source: [4, 32, 20, 9], out: 16, kernel: 3, padding: Padding(1), bias: false),
+        Case(id: "16 channels to 3, 16x16", source: [12, 16, 16, 16], out: 3, kernel: 3, padding: Padding(1)),
+        Case(
+            id: "asymmetric padding", source: [2, 16, 5, 6], out: 24, kernel: 3,
+            padding: Padding(top: 0, left: 2, bottom: 1, right: 0)),
+        Case(id: "wide padding", source: [1, 16, 4, 4], out: 16, kernel: 3, padding: Padding(3)),
         Case(id: "4x4", source: [2, 32, 4, 4], out: 48, kernel: 3, padding: Padding(1)),
         Case(id: "kernel 5", source: [1, 4, 9, 6], out: 18, kernel: 5, padding: Padding(2)),
     ]
@@ -67,40 +67,6 @@ private struct TwoParameters: Module {
         #expect(y.scalars == [47, 57, 77, 87])
     }
 
-    /// Images whose transformed numbers would take more memory than a slice may: the same results as one by one.
-    @Test(.enabled(if: NumericsProfile.current().kernels == .avx512)) func slicesOfABatchMakeTheWhole() {
-        let (images, side) = (41, 64)
-        let shape = ConvolutionShape(
-            source: [images, 16, side, side], weights: [16, 16, 3, 3], stride: 1, padding: Padding(1), hasBias: true)
-        #expect(shape.slices.map { [$0.firstImage, $0.shape.source[0]] } == [[0, 21], [21, 20]])
-        let weight = Doubles(random: [16, 16, 3, 3], salt: 1).parameter("weight")
-        let bias = Doubles(random: [16], salt: 2).parameter("bias")
-        let x = Doubles(random: [images, 16, side, side], salt: 3).tensor.scalars
-        /// The result, and the gradients of images, weight and bias, if the gradient of the result is the result itself.
-        func convolve(_ range: Range<Int>) -> [[Float]] {
-            let size = 16 * side * side
-            let tape = Tape(recording: true)
-            let source = tape.watch(
-                Tensor(
-                    Array(x[range.lowerBound * size..<range.upperBound * size]), shape: [range.count, 16, side, side]))
-            let y = tape.convolution(source, weight: weight, bias: bias, padding: Padding(1))
-            tape.backward(
-                from: tape.meanSquaredError(y, .zeros(y.shape)), gradient: Float(range.count * size) / 2)
-            return [y.scalars, tape.gradient(of: source)?.scalars ?? [], weight.gradient, bias.gradient]
-        }
-        let parameters = ParameterVector(TwoParameters(parameters: [weight, bias]))
-        let whole = convolve(0..<images)
-        parameters.clearGradients()
-        var single = [[Float]](repeating: [], count: 4)
-        for image in 0..<images {
-            let one = convolve(image..<image + 1)
-            for index in 0..<2 { single[index] += one[index] }
-            // Gradients of weights add up from pass to pass.
-            for index in 2..<4 { single[index] = one[index] }
-        }
-        for (one, other) in zip(whole, single) { expectClose(one, other, absolute: 2e-4, relative: 2e-4) }
-    }
-
     @Test func theEntranceComputesNoGradientOfTheImage() {
         let weight = Doubles(random: [16, 3, 3, 3], salt: 1).parameter("weight")
         let x = Doubles(random: [1, 3, 8, 8], salt: 2).tensor
@@ -121,20 +87,22 @@ private struct TwoParameters: Module {
         expectClose(after, before.map { 2 * $0 }, absolute: 0, relative: 0)
     }
 
-    @Test(.enabled(if: NumericsProfile.current().kernels == .avx512)) func enoughTilesAreComputedByWinograd() {
-        func implementations(images: Int, from channels: Int = 32, to out: Int = 16, side: Int = 8) -> [Bool] {
+    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2)) func winogradServesWhatItCan() {
+        func usesWinograd(
+            from channels: Int = 32, to out: Int = 16, kernel: Int = 3, stride: Int = 1, padding: Int = 1
+        ) -> Set<Bool> {
             let shape = ConvolutionShape(
-                source: [images, channels, side, side], weights: [out, channels, 3, 3], stride: 1,
-                padding: Padding(1), hasBias: true)
-            return [.forward, .sourceGradient, .weightsGradient].map { shape.implementation($0).contains("wino") }
+                source: [1, channels, 4, 4], weights: [out, channels, kernel, kernel], stride: stride,
+                padding: Padding(padding), hasBias: true)
+            return Set(ConvolutionDirection.allCases.map { shape.implementation($0) == "winograd_4x3" })
         }
-        #expect(implementations(images: 12) == [true, true, true])
-        #expect(implementations(images: 8) == [false, false, true])
-        #expect(implementations(images: 7) == [false, false, false])
-        #expect(implementations(images: 4, from: 128) == [false, false, true])
-        #expect(implementations(images: 3, from: 128) == [false, false, false])
-        #expect(implementations(images: 3, to: 3, side: 32) == [true, true, true])
-        #expect(implementations(images: 2, to: 3, side: 32) == [false, false, false])
+        #expect(usesWinograd() == [true])
+        #expect(usesWinograd(from: 17, to: 3) == [true])
+        #expect(usesWinograd(padding: 2) == [true])
+        #expect(usesWinograd(from: 3, to: 32) == [false])
+        #expect(usesWinograd(kernel: 1, padding: 0) == [false])
+        #expect(usesWinograd(stride: 2) == [false])
+        #expect(usesWinograd(padding: 3) == [false])
     }
 
     @Test func rejectsWeightsForOtherChannels() async {
