@@ -18,6 +18,8 @@ public struct CheckpointError: Error, Hashable, Sendable, CustomStringConvertibl
         case invalidName
         /// The file holds no key of the kind that is needed.
         case invalidKey
+        /// A folder holds what no signed export can.
+        case invalidExport
     }
 
     /// The kind of failure.

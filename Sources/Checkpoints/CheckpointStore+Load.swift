@@ -85,6 +85,33 @@ extension CheckpointStore {
         return nil
     }
 
+    /// Walks along the checkpoints of a model from the newest on, as ``newest(model:jobHash:entries:)`` does, and has the
+    /// caller look at each in a way of its own, such as in another process, until one is found good.
+    ///
+    /// - Parameters:
+    ///   - model: The model.
+    ///   - isGood: Whether the checkpoint of a manifest is good. Not asked where the manifest cannot be believed: nothing
+    ///     reads the file of such a one.
+    /// - Throws: ``CheckpointError`` for an invalid name, ``FileError`` when the folder cannot be listed, and what `isGood`
+    ///   throws.
+    public func search(model: String, until isGood: (Manifest) throws -> Bool) throws {
+        for step in try steps(model: model) {
+            guard let manifest = try? manifest(model: model, step: step) else { continue }
+            if try isGood(manifest) { return }
+        }
+    }
+
+    /// Whether whoever loads a checkpoint comes as far as its HDF5 file: place in the chain, size and hash are right.
+    public func isParsed(_ manifest: Manifest) -> Bool {
+        do {
+            try requireChain(manifest)
+            try requireFile(manifest, path: path(model: manifest.model, step: manifest.step))
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Examines every checkpoint of every model, to the last number.
     ///
     /// - Throws: ``FileError`` when folders cannot be listed.

@@ -48,8 +48,12 @@ public struct SigningKey: Sendable {
     ///
     /// - Throws: ``FileError``.
     public func sign(_ file: String, limit: Int = 1 << 20) throws {
-        let signature = try key.signature(for: InputFile(file).bytes(limit: limit))
-        try AtomicFile.write(Array(signature), to: Signature.path(of: file))
+        try sign(file, holding: InputFile(file).bytes(limit: limit))
+    }
+
+    /// Signs a file by the bytes that it must hold, whoever may have written to it since.
+    func sign(_ file: String, holding bytes: [UInt8]) throws {
+        try AtomicFile.write(Array(key.signature(for: bytes)), to: Signature.path(of: file))
     }
 }
 
@@ -70,13 +74,24 @@ public struct VerifyingKey: Sendable {
     /// What is wrong with a file's signature; nil when it is right.
     public func fault(of file: String, limit: Int = 1 << 20) -> String? {
         do {
-            let signature = try InputFile(Signature.path(of: file)).bytes(limit: Signature.size)
-            let bytes = try InputFile(file).bytes(limit: limit)
-            return key.isValidSignature(signature, for: bytes) ? nil : "\(file): its signature is not of this key"
-        } catch let error as FileError where error.number == ENOENT {
-            return "\(error.path): is missing"
+            return fault(of: file, holding: try InputFile(file).bytes(limit: limit))
         } catch {
-            return "\(error)"
+            return Self.words(error)
         }
+    }
+
+    /// What is wrong with the signature of a file whose bytes were read before; nil when it is right.
+    func fault(of file: String, holding bytes: [UInt8]) -> String? {
+        do {
+            let signature = try InputFile(Signature.path(of: file)).bytes(limit: Signature.size)
+            return key.isValidSignature(signature, for: bytes) ? nil : "\(file): its signature is not of this key"
+        } catch {
+            return Self.words(error)
+        }
+    }
+
+    private static func words(_ error: any Error) -> String {
+        if let error = error as? FileError, error.number == ENOENT { return "\(error.path): is missing" }
+        return "\(error)"
     }
 }

@@ -19,6 +19,7 @@ public struct Diptych: ParsableCommand {
             CancelCommand.self, DrillCommand.self, SampleCommand.self, AuditCommand.self, VerifyCommand.self,
             SignCommand.self,
             BenchCommand.self, TuneCommand.self, DoctorCommand.self, ExamineCommand.self,
+            ExamineSplitCommand.self,
         ])
 
     /// Makes the command; the parser fills it in.

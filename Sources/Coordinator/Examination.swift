@@ -2,11 +2,11 @@ import Checkpoints
 import Foundation
 import Jobs
 
-/// Reads checkpoints in processes of their own, one for each.
+/// Reads checkpoints and splits in processes of their own, one for each.
 ///
-/// libhdf5 has faults that a file can be made to hit, and whoever made the file may have made the manifest with its hash,
-/// too. So a crash, an endless loop or a hunger for memory in libhdf5 ends a child, and is one more thing that is wrong
-/// with that file. The child is this program with ``ExamineCommand``.
+/// libhdf5 has faults that a file can be made to hit, and whoever made the file may have made its hash, too. So a crash, an
+/// endless loop or a hunger for memory in libhdf5 ends a child, and is one more thing that is wrong with that file. The
+/// child is this program with ``ExamineCommand`` or ``ExamineSplitCommand``.
 package struct Examination {
     /// What a child may take.
     package struct Limits: Hashable {
@@ -32,6 +32,15 @@ package struct Examination {
             let need = 4 * file + vectors + Self.slack
             memory = min(need, Machine.availableMemory() ?? need)
             seconds = 10 + min(max(fileBytes, 0) / Self.bytesPerSecond + vectors / Self.bytesPerSecond, 1 << 20)
+        }
+
+        /// What an honest split may take: its bytes and libhdf5's copy of them, its vectors, and the same again.
+        ///
+        /// - Parameter splitBytes: Size of the file.
+        init(splitBytes: Int) {
+            let need = 8 * min(max(splitBytes, 0), 1 << 40) + Self.slack
+            memory = min(need, Machine.availableMemory() ?? need)
+            seconds = 10 + min(max(splitBytes, 0) / Self.bytesPerSecond, 1 << 20)
         }
 
         /// Chunks on their way, the library's caches, the heap's reserves.
@@ -63,27 +72,100 @@ package struct Examination {
         try store.verify { try fault(of: $0, in: store) }
     }
 
+    // MARK: Before ranks read
+
+    /// Throws where ranks are about to have libhdf5 read a checkpoint that is not good: it might end them.
+    ///
+    /// As many are examined as the ranks look at, from the newest of each model to the first good one. Where the hash or
+    /// the place in the chain is wrong, ranks come no further than that: they pass over the file, or say what is wrong.
+    ///
+    /// - Parameters:
+    ///   - models: The models.
+    ///   - directory: The run.
+    ///   - passingOver: Whether the ranks take an older checkpoint in the place of a damaged one.
+    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when no process can be started.
+    package func requireReadable(
+        _ models: [TrainedModel], of directory: RunDirectory, passingOver: Bool = true
+    ) throws {
+        let store = CheckpointStore(directory: directory.checkpoints)
+        do {
+            for model in models {
+                try store.search(model: model.name) { manifest in
+                    guard let fault = try fault(of: manifest, in: store) else { return true }
+                    // Damage does not leave the hash right. Neither memory nor time have limits in a rank.
+                    if store.isParsed(manifest) { throw DiptychFailure(.badData, printable(fault)) }
+                    return !passingOver
+                }
+            }
+        } catch let error as Checkpoints.FileError {
+            throw DiptychFailure(.inputOutput, printable("\(error)"))
+        }
+    }
+
+    /// Throws where ranks are about to have libhdf5 read a split that is not good; another hash than the recorded one is
+    /// left for them to tell.
+    ///
+    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when no process can be started.
+    package func requireReadableSplit(of directory: RunDirectory) throws {
+        var status = stat()
+        guard lstat(directory.split, &status) == 0 else { return }
+        let limits = Limits(splitBytes: Int(status.st_size))
+        let found = try fault(of: directory.split, by: ExamineSplitCommand.name, [directory.path], within: limits)
+        let hash = try? sha256Hex(ofFile: directory.split)
+        guard let found, hash == (try? directory.recordedSplitHash()) else { return }
+        throw DiptychFailure(.badData, printable(found))
+    }
+
+    /// Throws where what a job's ranks are about to take from another run, by `teachers.from`, is not good.
+    ///
+    /// - Parameters:
+    ///   - job: The job.
+    ///   - directory: Its own run, which may have its teachers already.
+    /// - Throws: `DiptychFailure`, as ``requireReadable(_:of:passingOver:)``.
+    package func requireReadableTeachers(of job: Job, in directory: RunDirectory) throws {
+        guard let (source, teachers) = try TeacherSource.pending(job, in: directory) else { return }
+        do {
+            try requireReadableSplit(of: source.directory)
+            try requireReadable(teachers, of: source.directory, passingOver: false)
+        } catch let failure as DiptychFailure where failure.code == .badData {
+            throw TeacherSource.refusal(.badData, "\(failure.message).")
+        }
+    }
+
+    // MARK: The child
+
     private func fault(of manifest: Manifest, in store: CheckpointStore) throws -> String? {
-        let limits = limits(manifest)
-        let path = store.path(model: manifest.model, step: manifest.step)
+        try fault(
+            of: store.path(model: manifest.model, step: manifest.step), by: ExamineCommand.name,
+            [store.directory, manifest.model, "\(manifest.step)"], within: limits(manifest))
+    }
+
+    /// What a child that reads a file finds wrong with it, or what becomes of the child; nil when all is well.
+    ///
+    /// - Parameters:
+    ///   - path: The file, for messages.
+    ///   - command: The child's command.
+    ///   - names: What the command is given.
+    ///   - limits: What the child may take.
+    private func fault(
+        of path: String, by command: String, _ names: [String], within limits: Limits
+    ) throws -> String? {
         var machine = Machine.current()
         // A crash needs no picture of the stack: it is the file's doing.
         machine.environment["SWIFT_BACKTRACE"] = "enable=no"
         // OpenBLAS's threads ask for memory at the start, and when it is refused, again for ever.
         machine.environment["OPENBLAS_NUM_THREADS"] = "1"
-        let arguments = [
-            ExamineCommand.name, "--memory", "\(limits.memory)", "--seconds", "\(limits.seconds)", "--",
-            store.directory, manifest.model, "\(manifest.step)",
-        ]
+        let arguments =
+            [command, "--memory", "\(limits.memory)", "--seconds", "\(limits.seconds)", "--"] + names
         // A disk may be slow; time of the processor is what a file can steal.
         let answer = ShortCommand.run(program, arguments, machine, seconds: Double(60 + 20 * limits.seconds))
         guard let end = answer.end else {
             throw DiptychFailure(.inputOutput, "\(program) cannot be started to read \(path): \(answer.complaint)")
         }
         if end == .exited(0), let line = answer.output.last,
-            let verdict = try? JSONDecoder().decode(ExamineCommand.Verdict.self, from: Data(line.utf8))
+            let report = try? JSONDecoder().decode(ExamineReport.self, from: Data(line.utf8))
         {
-            return verdict.fault
+            return report.fault
         }
         return "\(path): \(Self.words(end, limits)); the file is damaged, or made to do harm: do not use it"
     }

@@ -36,9 +36,22 @@ public struct TeacherSource: Sendable {
     ///   - directory: The run.
     /// - Throws: `DiptychFailure`, as the initializer and ``requireFinished(_:)``.
     public static func check(_ job: Job, in directory: RunDirectory) throws {
+        guard let (source, teachers) = try pending(job, in: directory) else { return }
+        for model in teachers { try source.requireFinished(model) }
+    }
+
+    /// The teachers that a run still has to take, and from where; nil when there are none.
+    ///
+    /// - Parameters:
+    ///   - job: The run's job.
+    ///   - directory: The run.
+    /// - Throws: `DiptychFailure`, as the initializer.
+    public static func pending(
+        _ job: Job, in directory: RunDirectory
+    ) throws -> (source: TeacherSource, teachers: [TrainedModel])? {
         let missing = job.taughtModels.filter { directory.checkpointSteps(of: $0.name).isEmpty }
-        guard !missing.isEmpty, let source = try TeacherSource(of: job) else { return }
-        for model in missing { try source.requireFinished(model) }
+        guard !missing.isEmpty, let source = try TeacherSource(of: job) else { return nil }
+        return (source, missing)
     }
 
     /// Throws unless a checkpoint of the teacher's last step is there.

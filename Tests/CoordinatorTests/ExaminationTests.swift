@@ -6,54 +6,12 @@ import Testing
 
 /// Checkpoints that libhdf5 does not survive (Tests/Golden/lethal_hdf5.py), with manifests that call them right.
 @Suite struct ExaminationTests {
-    private static let lethal = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Golden/lethal").path()
-
-    /// A run whose third checkpoint of `teacher-0` is another file.
-    private final class Run {
-        let cluster: FakeCluster
-        let store: CheckpointStore
-        private let job: Job
-
-        init() throws {
-            cluster = try FakeCluster(.success)
-            job = try Job.load(path: cluster.folder + "/job.yaml")
-            do { _ = try RunPreparation.open(job: job, run: cluster.folder + "/runs/fake", extend: false) }
-            store = CheckpointStore(directory: cluster.folder + "/runs/fake/checkpoints")
-            for step in 1...3 { try save(step) }
-        }
-
-        func save(_ step: Int, model: String = "teacher-0", parameters: Int = 1) throws {
-            let entries = [Checkpoint.Entry(name: "bias", shape: [parameters], offset: 0, count: parameters)]
-            let vector = [Float](repeating: 1, count: parameters)
-            try store.save(
-                Checkpoint(
-                    model: model, phase: "teach", step: step, jobHash: job.hash, entries: entries, weights: vector,
-                    ema: vector, firstMoment: vector, secondMoment: vector))
-        }
-
-        /// Puts a file of Tests/Golden/lethal in the place of step 3, with a manifest that fits it.
-        func put(_ name: String) throws {
-            let bytes = try Data(contentsOf: URL(filePath: "\(ExaminationTests.lethal)/\(name).h5"))
-            try bytes.write(to: URL(filePath: store.path(model: "teacher-0", step: 3)))
-            let path = store.manifestPath(model: "teacher-0", step: 3)
-            let zeros = String(repeating: "0", count: 64)
-            let blank = try String(contentsOfFile: path, encoding: .utf8)
-                .replacing(/"sha256": "[0-9a-f]*"/, with: "\"sha256\": \"\(sha256Hex([UInt8](bytes)))\"")
-                .replacing(/"size": [0-9]*/, with: "\"size\": \(bytes.count)")
-                .replacing(/"manifest_sha256": "[0-9a-f]*"/, with: "\"manifest_sha256\": \"\(zeros)\"")
-            let own = sha256Hex(Array(blank.utf8))
-            try blank.replacing("\"manifest_sha256\": \"\(zeros)\"", with: "\"manifest_sha256\": \"\(own)\"")
-                .write(toFile: path, atomically: false, encoding: .utf8)
-        }
-    }
-
     /// Fails when the file ends the command that reads it.
     @Test func aFileThatCrashesLibHDF5IsOneFault() throws {
-        let run = try Run()
+        let run = try LethalRun()
         // Another model's name looks like an option.
         try run.save(1, model: "--help")
-        try run.put("loop")
+        try run.put(LethalRun.bytes("loop"))
         let end = try run.cluster.start("verify", "runs/fake").result()
         #expect(end.code == 65, "\(end)")
         #expect(end.output.matches(of: /(?m)^valid  .*(--help|teacher-0)/).count == 3, "\(end.output)")
@@ -70,8 +28,8 @@ import Testing
 
     /// Fails when the time that a file may take has no end.
     @Test(.timeLimit(.minutes(2))) func aFileThatKeepsLibHDF5BusyIsOneFault() throws {
-        let run = try Run()
-        try run.put("doubling")
+        let run = try LethalRun()
+        try run.put(LethalRun.bytes("doubling"))
         let examination = Examination(program: try FakeCluster.builtProgram()) { _ in
             Examination.Limits(memory: 512 << 20, seconds: 2)
         }
@@ -82,7 +40,7 @@ import Testing
 
     /// Fails when the memory that a file may take has no limit, or honest files are refused by it.
     @Test func aFileThatTakesTooMuchMemoryIsOneFault() throws {
-        let run = try Run()
+        let run = try LethalRun()
         // 4 vectors of 64 MB in a small file.
         try run.save(4, parameters: 16 << 20)
         let program = try FakeCluster.builtProgram()
@@ -95,5 +53,100 @@ import Testing
         #expect(reports.allSatisfy { $0.valid && $0.reason == nil }, "\(reports)")
         let most = Examination.Limits(fileBytes: .max, parameters: .max)
         #expect(most.memory > 0 && most.seconds > 0, "claims beyond all bounds")
+    }
+
+    // MARK: Before ranks read
+
+    private static let crash = "the process that read it died of signal 11 (Segmentation fault)"
+    private static let teachers = ["teacher-0", "teacher-1"]
+
+    /// Fails when ranks are started that such a file would end, for sampling or for an audit, as its subject or its shadow.
+    @Test func noRankIsStartedToSampleOrAuditALethalCheckpoint() throws {
+        let run = try LethalRun(.errand, models: Self.teachers, overrides: ["data.held_out=10"])
+        #expect(try run.cluster.start("sample", "runs/fake", "--out", "here").result().code == 0)
+        #expect(try run.ranksWereStarted())
+        let honest = run.cluster.folder + "/runs/honest"
+        try FileManager.default.copyItem(atPath: run.directory.path, toPath: honest)
+        try run.put(LethalRun.bytes("loop"), model: "teacher-1")
+        let commands = [
+            ["sample", "runs/fake"], ["sample", "runs/fake", "--model", "teacher-1"], ["audit", "runs/fake"],
+            ["audit", "runs/honest", "runs/fake"], ["audit", "runs/honest", "--shadow", "runs/fake"],
+        ]
+        for command in commands {
+            let end = try run.cluster.start(command + ["--ranks", "2"]).result()
+            #expect(end.code == 65, "\(command): \(end)")
+            #expect(end.error.contains("teacher-1/step-00000003.h5: \(Self.crash)"), "\(command): \(end)")
+            #expect(try !run.ranksWereStarted(), "\(command)")
+        }
+        // The other model is good, and the only one that is used.
+        let other = try run.cluster.start("sample", "runs/fake", "--model", "teacher-0", "--out", "there").result()
+        #expect(other.code == 0, "\(other)")
+        #expect(try run.ranksWereStarted())
+    }
+
+    /// Fails when ranks are started that the split of an audited run, or of the teachers', would end.
+    @Test func noRankIsStartedToReadALethalSplit() throws {
+        let run = try LethalRun(models: Self.teachers, steps: 10...10, overrides: ["data.held_out=10"])
+        try run.putSplit(LethalRun.bytes("loop"))
+        let take = ["--run", "runs/new", "--set", "data.held_out=10", "--set", "teachers.from=runs/fake"]
+        for command in [["audit", "runs/fake"], ["run", "job.yaml"] + take] {
+            let end = try run.cluster.start(command).result()
+            #expect(end.code == 65 && end.error.contains("runs/fake/split.h5: \(Self.crash)"), "\(end)")
+            #expect(try !run.ranksWereStarted(), "\(command)")
+        }
+        // With another hash than the recorded one, the ranks do not come as far as the file's contents.
+        try Data(LethalRun.bytes("doubling")).write(to: URL(filePath: run.directory.split))
+        try Examination(program: FakeCluster.builtProgram()).requireReadableSplit(of: run.directory)
+    }
+
+    /// Fails when `teachers.from` lets ranks read a checkpoint that ends them, or looks at more than what is taken.
+    @Test func noRankIsStartedToTakeALethalTeacher() throws {
+        let run = try LethalRun(models: Self.teachers, steps: 9...10)
+        try run.put(LethalRun.bytes("loop"), model: "teacher-1", step: 9)
+        func take(_ directory: String) throws -> (code: Int32, output: String, error: String) {
+            try run.cluster.start(
+                "run", "job.yaml", "--run", directory, "--set", "teachers.from=runs/fake", "--quiet"
+            ).result()
+        }
+        _ = try take("runs/first")
+        #expect(try run.ranksWereStarted(), "an older checkpoint is nobody's")
+        try run.put(LethalRun.bytes("loop"), model: "teacher-1", step: 10)
+        let end = try take("runs/second")
+        #expect(end.code == 65, "\(end)")
+        #expect(end.error.contains("`teachers.from`: ") && end.error.contains("leave the key out"), "\(end)")
+        #expect(end.error.contains("runs/fake/checkpoints/teacher-1/step-00000010.h5: \(Self.crash)"), "\(end)")
+        #expect(try !run.ranksWereStarted())
+    }
+
+    /// Fails when what ranks pass over by its hash is refused, or what they would read after it is not examined.
+    @Test func asManyCheckpointsAreExaminedAsRanksRead() throws {
+        let run = try LethalRun()
+        let model = [run.job.models[0]]
+        let program = try FakeCluster.builtProgram()
+        func refusal(seconds: Int = 20) -> String? {
+            let examination = Examination(program: program) { _ in
+                Examination.Limits(memory: 512 << 20, seconds: seconds)
+            }
+            do {
+                try examination.requireReadable(model, of: run.directory)
+                return nil
+            } catch {
+                return "\(error)"
+            }
+        }
+        #expect(refusal() == nil)
+        try run.put(LethalRun.bytes("loop"), step: 2)
+        #expect(refusal() == nil, "the newest is good")
+        let newest = run.store.path(model: "teacher-0", step: 3)
+        let whole = try Data(contentsOf: URL(filePath: newest))
+        var changed = whole
+        changed[whole.count / 2] ^= 1
+        try changed.write(to: URL(filePath: newest))
+        #expect(refusal()?.contains("step-00000002.h5: \(Self.crash)") == true)
+        // Right by its hash, and no checkpoint: nothing that damage does.
+        try run.put(Array("no HDF5 at all".utf8), step: 3)
+        #expect(refusal()?.contains("step-00000003.h5") == true)
+        try run.put(LethalRun.bytes("doubling"), step: 3)
+        #expect(refusal(seconds: 2)?.contains("was not done after 2 s of processor time") == true)
     }
 }

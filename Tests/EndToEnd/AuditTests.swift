@@ -60,6 +60,59 @@ extension EndToEnd {
             #expect(job.run.bytes("audit/report.html") == page)
         }
 
+        /// DistillMD and DualMD with the same teachers; their jobs have one name, so the folders tell them apart.
+        @Test func `several runs stand in one report`() throws {
+            let job = try TinyJob(copying: Runs.finished().job)
+            let student = job.folder.file("student-run")
+            try FileManager.default.moveItem(atPath: job.run.path, toPath: student)
+            let dual =
+                ["run", job.file, "--run", job.folder.file("dual-run"), "--ranks", "2"]
+                + ["--set", "defence=dualmd", "--set", "teachers.from=\(student)"]
+            let made = try run(.diptych, dual, in: job.folder)
+            #expect(made.code == Exit.done, "\(made.error)")
+            let end = try run(
+                .diptych,
+                [
+                    "audit", student, job.folder.file("dual-run"), "--attacks", "sima", "--images", "32", "--ranks",
+                    "2",
+                    "--out", "both", "--json",
+                ], in: job.folder)
+            #expect(end.code == Exit.done, "\(end.error)")
+            let releases = try #require(end.json["releases"] as? [[String: Any]])
+            let names = releases.compactMap { $0["name"] as? String }
+            #expect(names.count == 6 && names[0] == "student-run" && names[1] == "dual-run", "\(names)")
+            #expect(names.dropFirst(2).allSatisfy { $0.hasPrefix("dual-run teacher-") }, "\(names)")
+            #expect(releases.allSatisfy { ($0["attacks"] as? [Any])?.isEmpty == false })
+            let page = try String(contentsOfFile: job.folder.file("both/report.html"), encoding: .utf8)
+            #expect(names.allSatisfy { page.contains($0) })
+            #expect(end.error.contains("auditing") && end.error.contains("%"), "progress: \(end.error)")
+        }
+
+        @Test func `a public report and samples are signed and verified as they are`() throws {
+            let job = try TinyJob(copying: Runs.finished().job)
+            let audited = try run(.diptych, arguments(job, ranks: 2, "sima") + ["--public"], in: job.folder)
+            #expect(audited.code == Exit.done, "\(audited.error)")
+            let key = "MC4CAQAwBQYDK2VwBCIEIFdfeVkBXXRnHmMEjTSZKW3Bp/RrQDk1pMmQ4dzSLv0m"
+            let secret = try job.folder.write(
+                "-----BEGIN PRIVATE KEY-----\n\(key)\n-----END PRIVATE KEY-----\n", to: "secret.pem")
+            let publicKey = "MCowBQYDK2VwAyEAUtol/28F0LvnP/M9bBygCHlt0Q19FOx6rniJdVA/rGI="
+            let openPath = try job.folder.write(
+                "-----BEGIN PUBLIC KEY-----\n\(publicKey)\n-----END PUBLIC KEY-----\n", to: "public.pem")
+            for export in ["audit/public", "samples"] {
+                let path = "\(job.run.path)/\(export)"
+                let signed = try run(.diptych, ["sign", path, "--key", secret], in: job.folder)
+                #expect(signed.code == Exit.done, "\(signed.error)")
+                let verified = try run(.diptych, ["verify", path, "--key", openPath, "--json"], in: job.folder)
+                #expect(verified.code == Exit.done, "\(verified.error)")
+                #expect(try verified.json["kind"] as? String == "export")
+                #expect(try #require(verified.json["files"] as? Int) >= 2)
+            }
+            try RunFolder.damage("\(job.run.path)/audit/public/report.html")
+            let damaged = try run(
+                .diptych, ["verify", "\(job.run.path)/audit/public", "--key", openPath], in: job.folder)
+            #expect(damaged.code == Exit.badData && damaged.error.contains("report.html"), "\(damaged.error)")
+        }
+
         @Test func `an audit that was killed or stopped goes on to the same report`() throws {
             let whole = try TinyJob(copying: Runs.finished().job)
             let end = try run(.diptych, arguments(whole, ranks: 1), in: whole.folder)

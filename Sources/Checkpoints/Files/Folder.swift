@@ -30,8 +30,8 @@ enum Folder {
     /// Whether anything has this name.
     static func contains(_ path: String) throws -> Bool { try mode(path) != nil }
 
-    /// What has this name; nil when nothing has. What cannot be told is an error: it may be a checkpoint.
-    private static func mode(_ path: String) throws -> mode_t? {
+    /// What has this name, as `st_mode`; nil when nothing has. What cannot be told is an error: it may be a checkpoint.
+    static func mode(_ path: String) throws -> mode_t? {
         var status = stat()
         if lstat(path, &status) == 0 { return status.st_mode }
         if errno == ENOENT || errno == ENOTDIR { return nil }

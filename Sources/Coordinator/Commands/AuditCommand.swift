@@ -71,12 +71,13 @@ struct AuditCommand: ParsableCommand {
             console.report(AuditText.jsonList)
             return
         }
-        let signals = ProcessSignals()
         let machine = Machine.current()
         let launcher = try MPIRun(machine: machine)
         // All runs are looked at before the first is audited for minutes.
         let directories = paths.map { RunDirectory($0) }
         for directory in directories + shadow.map({ RunDirectory($0) }) { try check(directory) }
+        // Signals end this program at once until it has ranks to end.
+        let signals = ProcessSignals()
         var reports: [AuditReport] = []
         for directory in directories {
             console.say("auditing \(printable(directory.path))")
@@ -130,7 +131,7 @@ struct AuditCommand: ParsableCommand {
         }
     }
 
-    /// Throws unless a run has what is audited.
+    /// Throws unless a run has what is audited, and ranks survive reading it: the run may be a stranger's.
     private func check(_ directory: RunDirectory) throws {
         let job = try directory.readJob()
         let audited = job.defence == .dualMD ? job.taughtModels : [job.student ?? job.taughtModels[0]]
@@ -142,6 +143,8 @@ struct AuditCommand: ParsableCommand {
             throw DiptychFailure(
                 .usage, "\(printable(directory.path)) holds no images out: an audit needs a run with data.held_out")
         }
+        try Examination().requireReadableSplit(of: directory)
+        try Examination().requireReadable(audited, of: directory)
     }
 
     /// Runs of one name are called by their directories.

@@ -7,29 +7,57 @@ import Jobs
 struct ExamineCommand: ParsableCommand {
     static let name = "examine-checkpoint"
     static let configuration = CommandConfiguration(
-        commandName: name, abstract: "Reads one checkpoint within limits; `verify` and `sign` start it.",
+        commandName: name, abstract: "Reads one checkpoint within limits; other commands start it.",
         shouldDisplay: false)
-
-    /// What it says, as one line of JSON.
-    struct Verdict: Codable {
-        /// What is wrong with the checkpoint; nil when nothing is.
-        var fault: String?
-    }
 
     @Argument(help: "The folder of all models.") var directory: String
     @Argument(help: "The model.") var model: String
     @Argument(help: "The step.") var step: Int
+    @OptionGroup var limits: ExamineLimits
+
+    func run() throws {
+        try limits.apply()
+        ExamineReport(fault: CheckpointStore(directory: directory).fault(model: model, step: step)).write()
+    }
+}
+
+/// `diptych examine-split`: reads the split of a run within limits; what ``Examination`` starts.
+struct ExamineSplitCommand: ParsableCommand {
+    static let name = "examine-split"
+    static let configuration = CommandConfiguration(
+        commandName: name, abstract: "Reads the split of a run within limits; other commands start it.",
+        shouldDisplay: false)
+
+    @Argument(help: "The run's directory.") var directory: String
+    @OptionGroup var limits: ExamineLimits
+
+    func run() throws {
+        try limits.apply()
+        do {
+            _ = try SplitFile.read(RunDirectory(directory))
+            ExamineReport().write()
+        } catch {
+            ExamineReport(fault: "\(error)").write()
+        }
+    }
+}
+
+/// What the child of an ``Examination`` says, as one line of JSON.
+struct ExamineReport: Codable {
+    /// What is wrong with the file; nil when nothing is.
+    var fault: String?
+
+    /// Writes the line.
+    func write() { Console(json: true).report(["fault": fault.map { .string($0) } ?? .null]) }
+}
+
+/// What the child of an ``Examination`` may take.
+struct ExamineLimits: ParsableArguments {
     @Option(help: "Bytes of address space beyond what the program has at its start.") var memory: Int
     @Option(help: "Seconds of processor time.") var seconds: Int
 
-    func run() throws {
-        try limit()
-        let fault = CheckpointStore(directory: directory).fault(model: model, step: step)
-        Console(json: true).report(["fault": fault.map { .string($0) } ?? .null])
-    }
-
-    /// Takes away what reading one file does not need, before a byte of it is read.
-    private func limit() throws {
+    /// Takes away what reading one file does not need; to be called before a byte of it is read.
+    func apply() throws {
         let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ").first
         let present = (pages.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
         try set(RLIMIT_AS, present + memory, "memory")

@@ -63,6 +63,7 @@ struct RunCommand: ParsableCommand {
             waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
         let directory = preparation.directory
         path = directory.path
+        try Examination().requireReadableTeachers(of: preparation.job, in: directory)
         RunReport.begin(preparation, placement, console)
         if let allocation = machine.allocation { RunReport.place(allocation, launcher.kind, console) }
         RunReport.crowd(machine, ranks: placement.ranks, console)

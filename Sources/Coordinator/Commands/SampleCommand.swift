@@ -42,7 +42,6 @@ struct SampleCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let signals = ProcessSignals()
         let console = Console(json: json)
         let machine = Machine.current()
         let directory = RunDirectory(path)
@@ -52,6 +51,9 @@ struct SampleCommand: ParsableCommand {
             throw DiptychFailure(.usage, "--ranks must be in 1...65536, found \(count)")
         }
         let launcher = try MPIRun(machine: machine)
+        // The run may be a stranger's. Signals end this program at once until it has ranks to end.
+        try Examination().requireReadable(request.models, of: directory)
+        let signals = ProcessSignals()
         let invocation = launcher.invocation(
             ranks: count, arguments: request.arguments, label: "sample \(getpid()) \(directory.path)")
         _ = try Errand(invocation: invocation, signals: signals, say: console.say).run()
@@ -67,6 +69,8 @@ struct SampleCommand: ParsableCommand {
     /// What the ranks are asked for.
     struct Request {
         var model: String
+        /// The models whose checkpoints are read.
+        var models: [TrainedModel]
         var count: Int
         var batches: Int
         var out: String
@@ -91,10 +95,10 @@ struct SampleCommand: ParsableCommand {
             throw DiptychFailure(
                 .usage, "--model must be one of \(valid.joined(separator: ", ")), found \(printable(model))")
         }
-        let needed = model == "dual" ? job.taughtModels.map(\.name) : [model]
-        for name in needed where directory.checkpointSteps(of: name).isEmpty {
+        let models = model == "dual" ? job.taughtModels : job.models.filter { $0.name == model }
+        for needed in models where directory.checkpointSteps(of: needed.name).isEmpty {
             throw DiptychFailure(
-                .badData, "\(printable(directory.path)) has no checkpoint of \(name) to sample from yet")
+                .badData, "\(printable(directory.path)) has no checkpoint of \(needed) to sample from yet")
         }
         let sampler = sampler ?? job.sample.sampler
         let count = count ?? job.sample.count
@@ -121,7 +125,8 @@ struct SampleCommand: ParsableCommand {
                 + (eta == 0 ? "" : "-eta-\(eta)") + (guidanceScale == 1 ? "" : "-guidance-\(guidanceScale)")
                 + "-\(count)")
         return Request(
-            model: model, count: count, batches: (count + job.sample.batch - 1) / job.sample.batch, out: out,
+            model: model, models: models, count: count,
+            batches: (count + job.sample.batch - 1) / job.sample.batch, out: out,
             arguments: [
                 "sample", "--run", directory.path, "--model", model, "--count", "\(count)", "--sampler",
                 sampler.rawValue, "--steps", "\(steps)", "--eta", "\(eta)", "--guidance-scale", "\(guidanceScale)",

@@ -3,21 +3,26 @@ import Checkpoints
 import Foundation
 import Jobs
 
-/// `diptych verify`: examines every checkpoint of a run.
+/// `diptych verify`: examines every checkpoint of a run, or the files of an export.
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Reads every checkpoint of a run, checks it against its manifest, and walks their chains.",
+        abstract: "Checks every checkpoint of a run, and the chains of their manifests; or every file of an export.",
         discussion: """
             Every manifest names the one before it by its SHA-256; the head of a chain, noted down elsewhere, stands for \
             all of it. Each checkpoint is read in a process of its own, with limits for memory and time, so that a file made \
-            to do harm is one more that is not valid. The split is checked against its own hash. Ends with 0 when everything is valid, else with 65.
+            to do harm is one more that is not valid. The split is checked against its own hash.
+            In a folder with a list export.sha256 (see `diptych sign`), every file must be what the list says, and no other \
+            may be there. Without --key that tells of damage only: anyone can write a list.
+            Ends with 0 when everything is valid, else with 65, and says which of the two the folder is.
             """)
 
-    @Argument(help: ArgumentHelp("The run's directory.", valueName: "run"), completion: .directory)
+    @Argument(help: ArgumentHelp("The directory of a run, or an export.", valueName: "folder"), completion: .directory)
     var path: String
 
-    @Option(help: "A public key, PEM: every manifest must be signed with it (see `diptych sign`).", completion: .file())
+    @Option(
+        help: "A public key, PEM: every manifest, or the export's list, must be signed with it (see `diptych sign`).",
+        completion: .file())
     var key: String?
 
     @Flag(help: "Prints one line of JSON.")
@@ -25,8 +30,11 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         let directory = RunDirectory(path)
-        _ = try directory.readJob()
         let console = Console(json: json)
+        // Whoever asks for a signature where there is neither run nor list is told that it is missing.
+        let isBare = key != nil && !directory.isPrepared && access(directory.path, F_OK) == 0
+        if try SignCommand.isExport(directory) || isBare { return try verifyExport(directory.path, console) }
+        _ = try directory.readJob()
         let reports: [CheckpointReport]
         let chains: [ChainReport]
         do {
@@ -70,10 +78,31 @@ struct VerifyCommand: ParsableCommand {
         guard let key else { return [] }
         return try SignCommand.naming {
             let key = try VerifyingKey(path: key)
-            return try CheckpointStore(directory: directory.checkpoints).manifestPaths().compactMap {
-                key.fault(of: $0)
-            }
+            let manifests = try CheckpointStore(directory: directory.checkpoints).manifestPaths()
+            // The key has vouched for nothing here.
+            if manifests.isEmpty { return ["\(directory.checkpoints): holds no signed manifest"] }
+            return manifests.compactMap { key.fault(of: $0) }
         }
+    }
+
+    private func verifyExport(_ folder: String, _ console: Console) throws {
+        let report = try SignCommand.naming {
+            ExportList.verify(folder, key: try key.map { try VerifyingKey(path: $0) })
+        }
+        for fault in report.faults { console.say("INVALID  \(printable(fault))") }
+        if report.faults.isEmpty {
+            let signer = key == nil ? "; who wrote it is not checked without --key" : ", signed with this key"
+            console.say(
+                "valid    export \(printable(folder)): \(report.files) files as \(ExportList.name) lists them" + signer)
+        }
+        console.report([
+            "kind": "export", "files": .integer(report.files),
+            "file_faults": .array((key == nil ? report.faults : report.fileFaults).map { .string($0) }),
+            "signature_faults": key == nil ? .null : .array(report.signatureFaults.map { .string($0) }),
+        ])
+        guard let first = report.faults.first else { return }
+        let more = report.faults.count > 1 ? " (and \(report.faults.count - 1) more)" : ""
+        throw DiptychFailure(.badData, "the export is not what was signed: \(printable(first))\(more)")
     }
 
     private static func text(_ chain: ChainReport) -> String {
@@ -99,6 +128,7 @@ struct VerifyCommand: ParsableCommand {
         _ reports: [CheckpointReport], _ chains: [ChainReport], split: String?, signatures: [String]?
     ) -> JSONValue {
         [
+            "kind": "run",
             "signature_faults": signatures.map { .array($0.map { .string($0) }) } ?? .null,
             "split": split.map { .string($0) } ?? .null,
             "chains": .array(
