@@ -48,6 +48,6 @@ public struct AlternatingDenoiser: Denoiser {
 
     /// Asks the model whose turn it is.
     public func predict(_ x: Tensor, timestep: Int, position: Int, labels: [Int]?) -> Tensor {
-        models[(position + 1) % models.count].predict(x, timestep: timestep, position: position, labels: labels)
+        models[position % models.count].predict(x, timestep: timestep, position: position, labels: labels)
     }
 }
