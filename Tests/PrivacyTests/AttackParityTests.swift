@@ -11,12 +11,18 @@ private struct AttacksGolden: Decodable {
     struct Setting: Decodable {
         let settings: [String: String]
         let scores: [Double]
+        /// By scikit-learn.
+        let auc: Double
     }
     struct Case: Decodable, CustomTestStringConvertible {
         let schedule, prediction: String
+        /// How many there are, asked in turn.
+        let models: Int
         let attacks: [String: [Setting]]
+        /// The scores of both models, joined.
+        let joined: [String: [Setting]]?
         let gradients: [[Double]]
-        var testDescription: String { "\(schedule), \(prediction)" }
+        var testDescription: String { "\(schedule), \(prediction), models: \(models)" }
 
         var diffusion: GaussianDiffusion {
             GaussianDiffusion(
@@ -25,6 +31,7 @@ private struct AttacksGolden: Decodable {
         }
     }
     let items: [Int]
+    let parts: [[Int]]
     let cases: [Case]
 
     static let all: AttacksGolden = {
@@ -43,16 +50,37 @@ private enum Subject {
     static let size = 2 * 14 * 12
     static let samples = 5
 
-    static func model(_ diffusion: GaussianDiffusion) -> AttackedModel {
+    static func network(_ prefix: String = "") -> UNet2D {
         Threads.useOne()
         let network = UNet2D(
             UNetConfiguration(
                 height: 14, width: 12, inChannels: 2, outChannels: 2, channels: [16, 32], layersPerBlock: 1,
                 attention: [false, true], normGroups: 4, attentionHeadDimension: nil))
         for parameter in network.parameters {
-            parameter.values = Formula.weight(parameter.name, shape: parameter.shape)
+            parameter.values = Formula.weight(prefix + parameter.name, shape: parameter.shape)
         }
-        return AttackedModel(network, diffusion: diffusion)
+        return network
+    }
+
+    /// What a case attacks: one network, or two in turn.
+    static func model(_ golden: AttacksGolden.Case) -> AttackedModel {
+        guard golden.models > 1 else { return AttackedModel(network(), diffusion: golden.diffusion) }
+        return AttackedModel(
+            denoiser: AlternatingDenoiser([ModelDenoiser(network()), ModelDenoiser(network("second "))]),
+            diffusion: golden.diffusion)
+    }
+
+    /// The attack of who knows the split.
+    static func neighbours(_ schedule: NoiseSchedule) throws -> NeighbourLean {
+        let count = 1 + (AttacksGolden.all.parts.joined().max() ?? 0)
+        let pixels = (0..<count).flatMap { index in
+            AttacksGolden.all.items.contains(index)
+                ? Formula.uniform("candidate \(index)", size).map { UInt8(min((($0 + 1) * 127.5 + 0.5), 255)) }
+                : Formula.integers("image \(index)", size, below: 256).map { UInt8($0) }
+        }
+        let images = ImageSet(count: count, channels: 2, height: 14, width: 12, pixels: pixels)
+        return NeighbourLean(
+            schedule, parts: AttacksGolden.all.parts, catalogue: try Catalogue(name: "formula", images: images))
     }
 
     static var batch: CandidateBatch {
@@ -90,14 +118,33 @@ private enum Subject {
     /// Attacks that train a network of their own on what another measures; what they are given is compared.
     private static let trained: Set = ["secmi-nns", "quantile"]
 
-    /// Every score of every setting within 1e-5 of PyTorch's in float64, relative to the largest of the setting; DIME's,
-    /// which takes differences of nearby predictions and standardises them, within 3e-4.
+    /// Scores within `tolerance` of PyTorch's in float64, relative to the largest of the setting, and the same area under the
+    /// curve as scikit-learn's of them.
+    private func expect(
+        _ found: [ScoredSetting], _ expected: [AttacksGolden.Setting], within tolerance: Double, _ name: String
+    ) throws {
+        #expect(found.count == expected.count, "\(name)")
+        let isMember = Subject.population.isMember
+        for setting in expected {
+            let own = try #require(found.first { $0.settings == setting.settings }, "\(name) \(setting.settings)")
+            let size = setting.scores.map(abs).max() ?? 0
+            let worst = zip(own.scores, setting.scores).map { abs($0 - $1) }.max() ?? .infinity
+            #expect(worst <= tolerance * size, "\(name) \(setting.settings): off by \(worst / size)")
+            let sides = [true, false].map { side in zip(own.scores, isMember).filter { $0.1 == side }.map(\.0) }
+            let area = ROCCurve(members: sides[0], heldOut: sides[1]).area
+            #expect(abs(area - setting.auc) <= 1e-3, "\(name) \(setting.settings): AUC \(area), not \(setting.auc)")
+        }
+    }
+
+    /// Every score of every setting within 1e-5; DIME's, which takes differences of nearby predictions and standardises
+    /// them, within 3e-4.
     @Test(arguments: AttacksGolden.all.cases)
     fileprivate func scoresAreThoseOfPyTorch(golden: AttacksGolden.Case) throws {
-        let model = Subject.model(golden.diffusion)
+        let model = Subject.model(golden)
         let batch = Subject.batch
         let attacks = AttackCatalogue.attacks(
-            schedule: golden.diffusion.schedule, samples: Subject.madeImages, tensors: nil
+            schedule: golden.diffusion.schedule, samples: Subject.madeImages, tensors: nil,
+            neighbours: try Subject.neighbours(golden.diffusion.schedule)
         ).filter { !AttackParityTests.trained.contains($0.name) }
         #expect(Set(attacks.map(\.name)) == Set(golden.attacks.keys))
         var tables: [String: MeasurementTable] = [:]
@@ -108,24 +155,37 @@ private enum Subject {
                     count: batch.count, width: measurement.width(imageSize: batch.size),
                     values: measurement.measure(batch, of: model))
             }
-            let found = attack.scores(try #require(tables[measurement.name]), Subject.population)
-            let expected = try #require(golden.attacks[attack.name])
-            #expect(found.count == expected.count, "\(attack.name)")
-            for setting in expected {
-                let own = try #require(
-                    found.first { $0.settings == setting.settings }, "\(attack.name) \(setting.settings)")
-                let size = setting.scores.map(abs).max() ?? 0
-                let worst = zip(own.scores, setting.scores).map { abs($0 - $1) }.max() ?? .infinity
-                #expect(
-                    worst <= (attack.name == "dime" ? 3e-4 : 1e-5) * size,
-                    "\(attack.name) \(setting.settings): off by \(worst / size)")
-            }
+            try expect(
+                attack.scores(try #require(tables[measurement.name]), Subject.population),
+                try #require(golden.attacks[attack.name]), within: attack.name == "dime" ? 3e-4 : 1e-5, attack.name)
         }
     }
 
-    @Test(arguments: AttacksGolden.all.cases)
+    /// An attacker who holds both models of DualMD: the scores of each, standardised and joined.
+    @Test(arguments: AttacksGolden.all.cases.filter { $0.joined != nil })
+    fileprivate func joinedScoresAreThoseOfPyTorch(golden: AttacksGolden.Case) throws {
+        let batch = Subject.batch
+        let schedule = golden.diffusion.schedule
+        let attacks: [any MembershipAttack] = [PIA(schedule), SecMI(schedule)]
+        let joined = try #require(golden.joined)
+        #expect(Set(joined.keys) == Set(attacks.map(\.name)))
+        for attack in attacks {
+            let each = ["", "second "].map { prefix in
+                let model = AttackedModel(Subject.network(prefix), diffusion: golden.diffusion)
+                let table = MeasurementTable(
+                    count: batch.count, width: attack.measurement.width(imageSize: batch.size),
+                    values: attack.measurement.measure(batch, of: model))
+                return attack.scores(table, Subject.population)
+            }
+            try expect(
+                CombinedModels.join(each, Subject.population), try #require(joined[attack.name]), within: 1e-4,
+                "joined \(attack.name)")
+        }
+    }
+
+    @Test(arguments: AttacksGolden.all.cases.filter { !$0.gradients.isEmpty })
     fileprivate func gradientNormsAreThoseOfPyTorch(golden: AttacksGolden.Case) throws {
-        let model = Subject.model(golden.diffusion)
+        let model = Subject.model(golden)
         let tensors = try #require(model.weights).parameters.entries.count
         let measurement = GradientMeasurement(golden.diffusion.schedule, tensors: tensors)
         let batch = Subject.batch

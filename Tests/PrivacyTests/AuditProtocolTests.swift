@@ -60,4 +60,57 @@ import Testing
     @Test func tooFewImagesAreAnError() throws {
         #expect(throws: AuditProtocol.TooFewImages.self) { try choose(3) }
     }
+
+    /// Images of both sides in turn, of which the first half calibrates.
+    private func population(_ count: Int) -> Population {
+        Population(
+            isMember: (0..<count).map { $0 % 2 == 0 }, calibration: Array(0..<count / 2),
+            test: Array(count / 2..<count), images: [], shape: [1, 1, 1], seed: 1)
+    }
+
+    /// Fails when a setting is chosen on the images that it is reported for, or the optimistic figure is not the best there.
+    @Test func settingsAreChosenOnOneHalfAndReportedOnTheOther() throws {
+        let count = 400
+        let population = population(count)
+        let noise = RandomSource(seed: 22, purpose: .testing).normal(count: count, step: 0, item: 0)
+        // Each tells members from others in one half only.
+        func setting(_ name: String, _ rows: Range<Int>, evaluations: Double) -> ScoredSetting {
+            ScoredSetting(
+                settings: ["knows": name], evaluations: evaluations,
+                scores: (0..<count).map {
+                    Double(noise[$0]) + (population.isMember[$0] && rows.contains($0) ? 5 - evaluations * 1.5 : 0)
+                })
+        }
+        let settings = [
+            setting("test", count / 2..<count, evaluations: 1), setting("calibration", 0..<count / 2, evaluations: 2),
+        ]
+        let figures = try AttackEvaluation.figures(
+            .init(name: "half", title: "", access: .predictions, settings: settings), population)
+        #expect(figures.settings == ["knows": "calibration"] && figures.evaluationsPerImage == 2)
+        #expect(abs(figures.auc - 0.5) < 0.1 && figures.members == 100 && figures.heldOut == 100)
+        #expect(try #require(figures.optimisticAUC) > 0.99)
+        let alone = try AttackEvaluation.figures(
+            .init(name: "half", title: "", access: .predictions, settings: [settings[1]]), population)
+        #expect(alone.auc == figures.auc && alone.optimisticAUC == nil, "nothing was chosen")
+    }
+
+    /// Fails when a rate that rests on hardly an image stands there like any other.
+    @Test(arguments: [(40, 3), (400, 2), (4_000, 1), (40_000, 0)]) func tooFewImagesForAFigureAreToldWithIt(
+        count: Int, warnings: Int
+    ) throws {
+        let scores = RandomSource(seed: 23, purpose: .testing).normal(count: count, step: 0, item: 0)
+        let figures = try AttackEvaluation.figures(
+            .init(
+                name: "any", title: "", access: .predictions,
+                settings: [ScoredSetting(settings: [:], evaluations: 1, scores: scores.map { Double($0) })]),
+            population(count))
+        #expect(figures.warnings.count == warnings, "\(figures.warnings)")
+        if warnings == 2 {
+            #expect(
+                figures.warnings == [
+                    "the TPR at 1 % FPR rests on 1 of 100 held-out images: see its interval",
+                    "the TPR at 0.1 % FPR rests on 0 of 100 held-out images: see its interval",
+                ])
+        }
+    }
 }

@@ -148,6 +148,55 @@ import Worker
         #expect(report.protocolNotes.contains { $0.contains("dime") })
     }
 
+    /// Fails when the minutes are not heeded, or what they leave out is not named or not made up for by the next audit.
+    @Test func aBudgetOfMinutesNamesWhatItLeavesOut() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        try train(directory)
+        let request = AuditRequest(attacks: ["pia", "secmi-nns"], imagesPerSide: 24, budget: .minutes(0), samples: 4)
+        let report = try JSONDecoder().decode(AuditReport.self, from: audit(directory, ranks: 2, request))
+        #expect(report.releases[0].attacks.isEmpty)
+        let notes = report.protocolNotes.filter { $0.hasPrefix("Left out, because the time was over") }
+        #expect(
+            notes.count == 1 && notes[0].contains("baseline: secmi") && notes[0].contains("baseline: pia"), "\(notes)")
+        let whole = AuditRequest(attacks: ["pia"], imagesPerSide: 24, budget: .minutes(60), samples: 4)
+        let next = try JSONDecoder().decode(AuditReport.self, from: audit(directory, ranks: 2, whole))
+        #expect(next.releases[0].attacks.map(\.name) == ["pia"])
+        #expect(!next.protocolNotes.contains { $0.contains("the time was over") })
+    }
+
+    /// The whole way from training to report: a network that was shown few images many hundred times betrays them, and the
+    /// same one that has hardly begun does not.
+    @Test func aRunThatHasMemorisedItsImagesIsFoundAndAnUntrainedOneIsNot() throws {
+        let workshop = try Workshop()
+        func attacks(_ name: String, steps: Int, learningRate: Double) throws -> [AttackFigures] {
+            var planted = job(workshop, .undefended)
+            planted.data.members = 24
+            planted.teach.steps = steps
+            planted.teach.imagesPerLane = 4
+            planted.teach.learningRate = learningRate
+            planted.teach.warmupSteps = 1
+            planted.teach.emaDecay = 0.99
+            planted.teach.horizontalFlip = false
+            planted.checkpoint.everySteps = steps
+            let directory = try workshop.run(name, planted)
+            try train(directory)
+            let names = ["dime", "pia", "loss", "secmi", "sima", "gsa1-calibrated", "gsa2-calibrated"]
+            let request = AuditRequest(attacks: names, samples: 4)
+            let report = try JSONDecoder().decode(AuditReport.self, from: audit(directory, ranks: 2, request))
+            #expect(Set(report.releases[0].attacks.map(\.name)) == Set(names))
+            return report.releases[0].attacks
+        }
+        for attack in try attacks("memorised", steps: 2000, learningRate: 2e-3) {
+            #expect(attack.auc >= 0.95 && attack.aucInterval[0] > 0.5, "\(attack.name): \(attack.auc)")
+        }
+        // 95 % intervals of attacks that share their measurements: one may lie beside 0.5.
+        let beside = try attacks("untrained", steps: 1, learningRate: 1e-9).filter {
+            $0.aucInterval[0] > 0.5 || $0.aucInterval[1] < 0.5
+        }
+        #expect(beside.count <= 1, "\(beside.map { "\($0.name) \($0.aucInterval)" })")
+    }
+
     /// Fails when a run that tells nothing about the audited one, or was trained on its images, is taken for a shadow.
     @Test func whatIsNoShadowIsRefused() throws {
         let workshop = try Workshop(images: 256)
@@ -175,6 +224,37 @@ import Worker
         #expect(try message(untrained).contains("no split.h5 yet"))
         #expect(try message(nil).contains("the attack gsa1 needs shadow models"))
         #expect(try message(nil, ["pia", "pia-lira"]).contains("the attack pia-lira needs shadow models"))
+    }
+
+    /// Fails when a shadow reads again what the audited run has read, or takes its images for those of another file.
+    @Test func theDataSetIsReadOnceForTheRunAndItsShadows() throws {
+        let workshop = try Workshop(images: 256)
+        let elsewhere = try Workshop(images: 256)
+        let directory = try workshop.run("run", job(workshop, .undefended))
+        let shadows = try [8, 9].map { try workshop.run("shadow-\($0)", job(workshop, .undefended, seed: $0)) }
+        let copied = try elsewhere.run("copied", job(elsewhere, .undefended, seed: 10))
+        for run in [directory, copied] + shadows { try train(run) }
+        try elsewhere.writeImages(count: 256, stream: 1)
+        let other = try elsewhere.run("other", job(elsewhere, .undefended, seed: 11))
+        try train(other)
+        func audit(_ shadows: [RunDirectory]) throws -> [AuditEnd] {
+            let request = AuditRequest(
+                attacks: ["pia-lira"], imagesPerSide: 12, samples: 4, shadows: shadows.map(\.path))
+            return try onRanks(2) { world in
+                // Every rank has read the images when this returns.
+                let session = try Session(world: world, directory: directory, purpose: .reading)
+                try world.onRoot { try workshop.hideImages() }
+                return try session.audit(request)
+            }
+        }
+        #expect(try audit(shadows) == [.reported, .reported])
+        try workshop.writeImages(count: 256)
+        let foreign = try #require(errorThrown { _ = try audit([other]) })
+        #expect("\(foreign)".contains("it has other data."), "\(foreign)")
+        // The same images in another file, which is read.
+        try workshop.writeImages(count: 256)
+        try elsewhere.writeImages(count: 256)
+        #expect(try audit(shadows + [copied]) == [.reported, .reported])
     }
 
     @Test func whatThereIsNotIsAnError() throws {

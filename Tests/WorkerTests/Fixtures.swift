@@ -51,6 +51,9 @@ final class Workshop: Sendable {
         try write(Workshop.idx([count, Workshop.side, Workshop.side], pixels), to: "images.idx")
     }
 
+    /// Takes the images away from whoever reads them later.
+    func hideImages() throws { try FileManager.default.removeItem(atPath: path + "/images.idx") }
+
     func write(_ bytes: [UInt8], to name: String) throws {
         try Data(bytes).write(to: URL(fileURLWithPath: path + "/" + name))
     }

@@ -115,6 +115,8 @@ extension Session {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // Nothing may have been measured within the budget.
+        try ScoreStore(directory).create()
         try AtomicFile.write([UInt8](encoder.encode(pairs)), to: directory.auditPairs)
         try AtomicFile.write([UInt8](encoder.encode(report)), to: directory.auditReport)
     }

@@ -15,7 +15,8 @@ struct ScoreStore {
         folder = directory.audit + "/scores"
     }
 
-    private func create() throws {
+    /// Creates the run's folder for audits, if it is missing.
+    func create() throws {
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
