@@ -23,6 +23,15 @@ let fuzzing: [Target] =
             name: "fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver", swiftSettings: strict)
     ]
 
+// What `make sanitize` builds: the modules that call C of ours or of others, and their tests. The rest would take long.
+let sanitized: Set<String>? =
+    Context.environment["DIPTYCH_SANITIZE"] == nil
+    ? nil
+    : [
+        "CKernels", "COneDNN", "COpenBLAS", "CHDF5", "CZstd", "CZlib", "CPNG", "Tensor", "Checkpoints", "Datasets",
+        "TestSupport", "TensorTests", "CheckpointsTests", "DatasetsTests",
+    ]
+
 let package = Package(
     name: "diptych",
     dependencies: [
@@ -30,7 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
-    targets: [
+    targets: ([
         // C libraries: a module map and a shim.h each.
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
@@ -137,7 +146,17 @@ let package = Package(
             dependencies: ["Worker", "Checkpoints", "Communication", "Diffusion", "Tensor"], path: "Tests/SaveHarness",
             swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["Checkpoints", "Datasets", "Jobs"], path: "Tests/Fuzz/Targets",
+            name: "FuzzTargets",
+            dependencies: [
+                "Tensor", "Checkpoints", "Datasets", "Jobs", "Worker", "Coordinator",
+                product("ArgumentParser", "swift-argument-parser"),
+            ], path: "Tests/Fuzz/Targets", swiftSettings: strict),
+        // Replaces malloc in the program that links it, to count what readers take.
+        .target(
+            name: "CAllocationMeter", path: "Tests/Fuzz/Meter",
+            cSettings: [.unsafeFlags(["-O2", "-fno-builtin", "-Wall", "-Werror"])]),
+        .executableTarget(
+            name: "fuzz-replay", dependencies: ["FuzzTargets", "CAllocationMeter"], path: "Tests/Fuzz/Replay",
             swiftSettings: strict),
         .testTarget(
             name: "ReliabilityTests", dependencies: ["Checkpoints", "FuzzTargets"], path: "Tests/Reliability",
@@ -146,5 +165,5 @@ let package = Package(
         .executableTarget(
             name: "mpi-tests", dependencies: ["Communication", "CommunicationConformance"], path: "Tests/MPI",
             swiftSettings: strict),
-    ] + fuzzing
+    ] + fuzzing).filter { sanitized?.contains($0.name) != false }
 )

@@ -4,7 +4,7 @@ import Glibc
 protocol ByteInput: AnyObject {
     /// Reads the next bytes.
     ///
-    /// - Parameter count: How many are wanted; the memory for them is taken at once.
+    /// - Parameter count: How many are wanted; not many more than are there, where memory counts.
     /// - Returns: That many bytes; fewer only at the end.
     func read(_ count: Int) throws -> [UInt8]
 }

@@ -89,6 +89,7 @@ public struct SplitRecord: Codable, Hashable, Sendable {
         guard parts.map(\.count) == report.sizes, heldOut.count == report.heldOut else {
             throw inconsistent("parts of \(parts.map(\.count)) images for a report of \(report.sizes)")
         }
+        try checkLabelCounts()
         return DisjointSplit(
             parts: parts, heldOut: heldOut, groupOfImage: groupOfImage.map(Int.init), report: report)
     }
@@ -122,6 +123,19 @@ public struct SplitRecord: Codable, Hashable, Sendable {
                 throw inconsistent("equal images \(twin) and \(image) in different parts", images: [twin, image])
             }
             firstOfHash[catalogue.imageHashes[image]] = twin
+        }
+    }
+
+    /// Makes sure that the report can be shown: a row of equally many labels for each part and for what is held out.
+    private func checkLabelCounts() throws {
+        let (rows, columns) = (report.labelCounts, report.heldOutLabelCounts.count)
+        let counts = (rows + [report.heldOutLabelCounts]).joined()
+        guard rows.count == report.sizes.count, rows.allSatisfy({ $0.count == columns }),
+            counts.allSatisfy({ (0...partOfImage.count).contains($0) })
+        else {
+            throw inconsistent(
+                "label counts \(rows) and \(report.heldOutLabelCounts) for \(report.sizes.count) parts of "
+                    + "\(partOfImage.count) images")
         }
     }
 

@@ -23,6 +23,15 @@ final class GzipInput: ByteInput {
     deinit { inflateEnd(&stream) }
 
     func read(_ count: Int) throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        // What is asked for may not be there: memory follows what has been unpacked.
+        while bytes.count < count && !isFinished {
+            bytes += try piece(min(count - bytes.count, max(bytes.count, Self.chunk)))
+        }
+        return bytes
+    }
+
+    private func piece(_ count: Int) throws -> [UInt8] {
         var failure: (any Error)?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             do {

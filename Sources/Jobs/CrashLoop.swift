@@ -8,6 +8,8 @@ import Foundation
 public enum CrashLoop {
     /// Deaths in a row at one place after which the run is not started again.
     public static let limit = 5
+    /// Deaths beyond which nobody counts.
+    private static let mostDeaths = 1_000_000
 
     private struct Record: Codable {
         var deaths: Int
@@ -50,7 +52,7 @@ public enum CrashLoop {
         else { return 0 }
         // A rank that failed by itself has said so in the outcome.
         if let outcome = Outcome.read(from: directory), !isDeath(outcome.exit) { return 0 }
-        return max(0, record.deaths)
+        return min(max(0, record.deaths), mostDeaths)
     }
 
     /// Where the run stands, in words.

@@ -36,7 +36,9 @@ public struct StepRecord: Hashable, Sendable {
     ///
     /// - Returns: The record, or nil for a torn or foreign line.
     public init?(line: some StringProtocol) {
-        guard let read = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)) else { return nil }
+        guard let read = try? JSONDecoder().decode(Line.self, from: Data(line.utf8)),
+            (0..<Int.max).contains(read.step)
+        else { return nil }
         self.init(step: read.step, loss: read.loss, learningRate: read.learning_rate, gradientNorm: read.grad_norm)
     }
 

@@ -78,6 +78,22 @@ import Testing
         #expect(models.map(\.secondsLeft) == [1.5, nil])
     }
 
+    /// Fails when a rate is taken that makes times infinite or numbers of steps overflow.
+    @Test(arguments: [(12, 2, 6), (1e-300, 2, nil), (1.7e308, 2, nil), (12, Int.max, nil)] as [(Double, Int, Double?)])
+    func ratesThatNoMachineReachesAreNotTaken(rate: Double, ranks: Int, expected: Double?) throws {
+        let folder = NSTemporaryDirectory() + "rates-\(UUID())"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let directory = RunDirectory(folder)
+        try directory.create()
+        try Outcome(
+            exit: .done,
+            phases: [.init(name: .teach, steps: 1, seconds: 1, imagesPerSecond: rate, finalLoss: [:])]
+        ).write(to: directory)
+        try EventLog(path: directory.events, rank: nil).append(.launched, ["ranks": .integer(ranks)])
+        #expect(Plan.measuredRate(.teach, directory) == expected)
+        #expect(Plan.measuredRate(.distill, directory) == nil)
+    }
+
     @Test func filesGetALineEveryHalfMinute() throws {
         var written = ""
         var now = 0.0

@@ -54,6 +54,20 @@ import Testing
         }
     }
 
+    /// Fails when a report that cannot be shown as a table is taken: it ended whoever wrote it down for people.
+    @Test(arguments: ["[[0]]", "[[1, 2], [3]]", "[[-1, 0, 0, 0, 0, 0, 0, 0, 0, 0]]"])
+    func reportsThatCannotBeShownAreNoticed(counts: String) throws {
+        var object = try #require(
+            JSONSerialization.jsonObject(with: JSONEncoder().encode(record.report)) as? [String: Any])
+        object["label_counts"] = try JSONSerialization.jsonObject(with: Data(counts.utf8))
+        let report = try JSONDecoder().decode(
+            SplitReport.self, from: JSONSerialization.data(withJSONObject: object))
+        let other = SplitRecord(
+            partOfImage: record.partOfImage, groupOfImage: record.groupOfImage, imageHashes: record.imageHashes,
+            catalogueHash: record.catalogueHash, report: report)
+        expectError(.inconsistentSplit, naming: ["label counts"]) { try other.split(verifiedAgainst: catalogue) }
+    }
+
     @Test func straddlingGroupsAreNoticed() {
         var parts = record.partOfImage
         parts[1_000] = parts[0] == 0 ? 1 : 0

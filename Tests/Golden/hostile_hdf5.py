@@ -10,6 +10,7 @@ Tests/CheckpointsTests/HostileHDF5Tests.swift says what the reader must answer.
 import pathlib
 import struct
 
+import fuzz_hdf5
 import h5py
 import hdf5plugin
 import numpy
@@ -128,6 +129,34 @@ def chunks():
     path.write_bytes(image)
 
 
+def claims():
+    """Small files whose numbers claim much; in the headers of the objects, whose checksums are made to fit."""
+    # A chunk of 64 MB for 32 bytes: libhdf5 allocates whole chunks.
+    with create("chunk-beyond-dataset") as file:
+        file.create_dataset("x", data=VALUES, chunks=(1 << 24,), maxshape=(None,), **hdf5plugin.Zstd(clevel=19))
+    # Chunks in a row, without an index, of which files of version 1.10 know: 2^60 of them.
+    with create("chunks-in-a-row", "v110") as file:
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((1,))
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_obj_track_times(False)
+        space = h5py.h5s.create_simple((8,))
+        h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, space, creation)
+    patch("chunks-in-a-row", (8, 1 << 60))
+    # 2^40 bytes in a row, which its layout claims, too.
+    with create("beyond-file") as file:
+        file["x"] = VALUES
+    patch("beyond-file", (32, 1 << 40), (8, 1 << 38))
+
+
+def patch(name, *changes):
+    path = FOLDER / f"{name}.h5"
+    image = path.read_bytes()
+    for old, new in changes:
+        image = fuzz_hdf5.patched(image, "x", struct.pack("<Q", old), struct.pack("<Q", new), count=1)
+    path.write_bytes(image)
+
+
 def fine():
     """Files of the same making that must be read, so that a reader that refuses everything fails too."""
     with create("plain") as file:
@@ -141,7 +170,7 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     for old in FOLDER.glob("*.h5"):
         old.unlink()
-    for make in (links, types, sizes, storage, chunks, fine):
+    for make in (links, types, sizes, storage, chunks, claims, fine):
         make()
 
 

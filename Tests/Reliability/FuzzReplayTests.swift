@@ -3,57 +3,79 @@ import FuzzTargets
 import Testing
 
 extension Reliability {
-    /// Every reader comes back from hostile bytes: those that fuzzing has found (`Tests/Golden/fuzz`), and fresh mutations
-    /// of honest files. A crash ends the test process, a reader that hangs runs into the time limit.
+    /// Every reader comes back from hostile bytes, in time, and with no more memory than they justify: from the cases of
+    /// `Tests/Golden/fuzz`, and from fresh mutations of honest files. `fuzz-replay` reads each in a process of its own.
     @Suite(.serialized)
     struct FuzzReplayTests {
-        private static let found = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        private static let corpus = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Golden/fuzz").path()
 
+        private static func replay(_ arguments: [String]) throws -> [ReplayReport] {
+            // A crash needs no picture of the stack, and OpenBLAS no threads: they ask for memory again and again.
+            let end = try run(
+                Harness.program("fuzz-replay"), arguments, seconds: 3600,
+                environment: ["SWIFT_BACKTRACE=enable=no", "OPENBLAS_NUM_THREADS=1"])
+            try #require(end.code == 0, "fuzz-replay \(arguments): \(end.error.suffix(2000))")
+            return try end.output.split(separator: "\n").map {
+                try JSONDecoder().decode(ReplayReport.self, from: Data($0.utf8))
+            }
+        }
+
+        private func note(_ target: FuzzTarget, _ reports: [ReplayReport], _ what: String) {
+            let most = reports.max { $0.peak < $1.peak }
+            Effort.note(
+                "\(what) \(target.rawValue): \(reports.count) cases, at most \((most?.peak ?? 0) >> 10) kB of "
+                    + "\((most?.bound ?? 0) >> 10) (\(most?.name ?? ""))")
+        }
+
+        /// Honest files are read, hostile ones refused; what the fuzzer has found (`found-`) may be either.
         @Test(.timeLimit(.minutes(5)), arguments: FuzzTarget.allCases)
         func whatFuzzingHasFoundIsRead(target: FuzzTarget) throws {
-            for seed in try target.seeds() { target.read(seed) }
-            let folder = "\(Self.found)/\(target.rawValue)"
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
-                target.read(Array(try Data(contentsOf: URL(filePath: "\(folder)/\(name)"))))
-            }
-        }
-
-        /// Sizes that lie: the resident memory must not follow them.
-        @Test(.timeLimit(.minutes(5)), arguments: FuzzTarget.allCases.filter { $0 != .checkpoint })
-        func mutatedFilesNeitherCrashNorFillTheMemory(target: FuzzTarget) throws {
-            var state: UInt64 = 7
-            func random(_ limit: Int) -> Int {
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return Int(truncatingIfNeeded: state >> 33) % max(limit, 1)
-            }
-            let before = try peakMemory()
-            for seed in try target.seeds() {
-                for _ in 0..<(Effort.isTorture ? 20_000 : 50) {
-                    var bytes = seed
-                    for _ in 0...random(4) where !bytes.isEmpty {
-                        let place = random(bytes.count)
-                        switch random(5) {
-                        case 0: bytes[place] = UInt8(random(256))
-                        case 1: bytes[place] ^= 1 << UInt8(random(8))
-                        case 2: bytes.replaceSubrange(place..<min(place + 4, bytes.count), with: [255, 255, 255, 255])
-                        case 3: bytes.removeSubrange(place..<min(place + 1 + random(8), bytes.count))
-                        default: bytes.insert(contentsOf: seed.prefix(random(64)), at: place)
-                        }
-                    }
-                    target.read(bytes)
+            let folder = "\(Self.corpus)/\(target.rawValue)"
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            try #require(!names.isEmpty, "there are no cases in \(folder)")
+            let reports = try Self.replay([target.rawValue, folder])
+            #expect(Set(reports.map(\.name)).isSuperset(of: names))
+            #expect(reports.count == names.count + (try target.seeds().count))
+            for report in reports {
+                #expect(report.fault == nil, "\(target.rawValue)/\(report.name)")
+                let isHonest = report.name.hasPrefix("taken-") || report.name.hasPrefix("seed ")
+                if !report.name.hasPrefix("found-") {
+                    #expect(report.isTaken == isHonest, "\(target.rawValue)/\(report.name)")
                 }
             }
-            let grown = try peakMemory() - before
-            #expect(grown < 256 << 20, "\(target.rawValue): the peak grew by \(grown) bytes")
+            note(target, reports, "replay")
         }
 
-        /// The most memory that this process has held, in bytes.
-        private func peakMemory() throws -> Int {
-            let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-            let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
-            let words = line.split(separator: " ").flatMap { $0.split(separator: "\t") }
-            return (Int(words[1]) ?? 0) << 10
+        @Test(.timeLimit(.minutes(30)), arguments: FuzzTarget.allCases)
+        func mutatedFilesNeitherCrashNorFillTheMemory(target: FuzzTarget) throws {
+            let count = Effort.isTorture ? 4000 : 50
+            let reports = try Self.replay([target.rawValue, "\(count)"])
+            #expect(reports.count == count * (try target.seeds().count))
+            for report in reports where report.fault != nil {
+                Issue.record("\(target.rawValue), \(report.name): \(report.fault ?? "")")
+            }
+            note(target, reports, "mutations of")
+        }
+
+        /// Fails when a reader could take too much, crash or hang, and nobody noticed.
+        @Test(.timeLimit(.minutes(5)))
+        func readersThatMisbehaveAreNamed() throws {
+            let reports = try Self.replay(["planted"])
+            let faults = Dictionary(uniqueKeysWithValues: reports.map { ($0.name, $0.fault) })
+            #expect(faults.count == 7)
+            func expect(_ name: String, _ words: String) throws {
+                let fault = try #require(faults[name])
+                #expect(fault?.contains(words) == true, "\(name): \(fault ?? "no fault")")
+            }
+            #expect(try #require(faults["modest"]) == nil, "\(faults)")
+            try expect("greedy", "bytes at once, more than the 1048576 that 2 bytes justify")
+            try expect("refused", "bytes at once, more than the 1048576 that 2 bytes justify")
+            try expect("array", "died of signal")
+            try expect("array", "bytes at once")
+            try expect("endless", "was not done after 1 s of processor time")
+            try expect("trap", "died of signal")
+            try expect("leaving", "the reader ended the process, with code 0")
         }
     }
 }

@@ -50,12 +50,18 @@ struct TestFailure: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Starts a program and waits for its end, for a minute at most.
-func run(_ program: String, _ arguments: [String]) throws -> ProgramEnd {
+/// Starts a program and waits for its end, for a minute unless told otherwise.
+///
+/// - Parameter environment: Variables of its own, as `NAME=VALUE`.
+func run(
+    _ program: String, _ arguments: [String], seconds: Int = 60, environment: [String] = []
+) throws -> ProgramEnd {
     let folder = try TemporaryFolder()
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["timeout", "--signal=KILL", "60", program] + arguments
+    // Not what the threads of tests block, which is everything.
+    process.arguments =
+        ["--default-signal"] + environment + ["timeout", "--signal=KILL", "\(seconds)", program] + arguments
     let files = [folder.path + "/out", folder.path + "/error"]
     for file in files { try Data().write(to: URL(filePath: file)) }
     process.standardOutput = FileHandle(forWritingAtPath: files[0])
@@ -88,12 +94,12 @@ struct Harness {
     /// Whether checkpoints are built in memory, or written by libhdf5 into the temporary file.
     var isInMemory = true
 
-    /// The program, built beside this test.
-    static func program() throws -> String {
+    /// The program, or another one, built beside this test.
+    static func program(_ name: String = "save-harness") throws -> String {
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let folders = [own, CommandLine.arguments[0]].map { ($0 as NSString).deletingLastPathComponent }
-        let found = folders.map { $0 + "/save-harness" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-        return try #require(found, "save-harness is not built beside the tests in \(folders)")
+        let found = folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+        return try #require(found, "\(name) is not built beside the tests in \(folders)")
     }
 
     func arguments(_ folder: String, steps: Int) -> [String] {

@@ -47,6 +47,12 @@ enum HDF5Calls {
         try HDF5File.check(result, "cannot be taken from memory", file: file)
     }
 
+    /// The bytes of an open file; negative when HDF5 cannot tell.
+    static func fileSize(_ file: hid_t) -> Int {
+        var size: hsize_t = 0
+        return H5Fget_filesize(file, &size) < 0 ? -1 : Int(clamping: size)
+    }
+
     static func imageSize(_ file: hid_t) -> Int {
         H5Fget_file_image(file, nil, 0)
     }
@@ -132,6 +138,12 @@ enum HDF5Calls {
             var (flags, parameters): (UInt32, Int) = (0, 0)
             return H5Pget_filter2(creation, UInt32(position), &flags, &parameters, nil, 0, nil, nil)
         }
+    }
+
+    /// Whether the chunks of a dataset are found by a B-tree of version 1, as in every file of ours.
+    static func hasBTreeOfChunks(_ dataset: hid_t) -> Bool {
+        var index = H5D_CHUNK_IDX_NTYPES
+        return H5Dget_chunk_index_type(dataset, &index) >= 0 && index == H5D_CHUNK_IDX_BTREE
     }
 
     /// The number of chunks that are stored; negative when HDF5 cannot tell.

@@ -3,6 +3,8 @@ import CHDF5
 extension HDF5File {
     /// The largest chunk that is read. libhdf5 allocates whole chunks, whatever a file claims them to be.
     static let largestChunkBytes = 64 << 20
+    /// The most bytes that zstd unpacks from one: a block of 4 repeats a byte 2^17 times.
+    static let largestRatio = 1 << 15
 
     /// The type and shape of an open dataset. Call under the library's lock.
     ///
@@ -39,11 +41,21 @@ extension HDF5File {
             guard H5Dget_storage_size(dataset) == hsize_t(bytes) else {
                 throw refusal(path, "holds \(H5Dget_storage_size(dataset)) bytes instead of \(bytes)")
             }
+            try requireRoom(for: bytes, packed: false, path: path)
             return 0
         case H5D_CHUNKED:
             return try requirePlainChunks(dataset, creation, type: type, shape: shape, path: path)
         default:
             throw refusal(path, "has a virtual or unknown layout")
+        }
+    }
+
+    /// Makes sure that a file of this size can hold so many bytes: memory is taken for them before they are read.
+    private func requireRoom(for bytes: Int, packed: Bool, path: String) throws {
+        let file = try check(HDF5Calls.fileSize(id), "has no size")
+        let (room, overflow) = file.multipliedReportingOverflow(by: packed ? Self.largestRatio : 1)
+        guard overflow || bytes <= room else {
+            throw refusal(path, "claims \(bytes) bytes, more than a file of \(file) bytes can hold")
         }
     }
 
@@ -58,6 +70,15 @@ extension HDF5File {
             let count = Self.count(chunk), let bytes = Self.count([count, type.size]), bytes <= Self.largestChunkBytes
         else {
             throw refusal(path, "has chunks of more than \(Self.largestChunkBytes) bytes, or without a shape")
+        }
+        // libhdf5 allocates whole chunks, however small the dataset.
+        guard zip(chunk, shape).allSatisfy({ $0 <= $1 }) else {
+            throw refusal(path, "has chunks of shape \(chunk), larger than its own \(shape)")
+        }
+        // The others are of later versions of the format than ours; that of chunks in a row has no entries to be counted,
+        // so that a tiny file could claim 2^60 chunks.
+        guard HDF5Calls.hasBTreeOfChunks(dataset) else {
+            throw refusal(path, "has an index of chunks other than a B-tree of version 1")
         }
         // Chunks along each axis; a dataset with missing chunks reads as zeros of any size out of a tiny file, and
         // libhdf5 takes a chunk that skipped its filters at its word.
@@ -81,6 +102,7 @@ extension HDF5File {
                     "the chunk at \(position) is missing, skipped the filters, or claims more bytes than one can have")
             }
         }
+        if let whole = Self.count([bytes, total]) { try requireRoom(for: whole, packed: !filters.isEmpty, path: path) }
         return bytes
     }
 }

@@ -85,7 +85,7 @@ struct RunCommand: ParsableCommand {
         let requeue = Requeue(limit: requeueLimit, machine: machine, preparation: preparation)
         let former = (try? FileBytes.read(directory.events))?.count ?? 0
         let outcome = try execute(assignment, signals, display)
-        RunReport.damage(after: former, directory, console)
+        RunReport.damage(after: former, directory).forEach(console.say)
         RunReport.end(outcome, directory, console)
         if let requeue {
             if outcome.exit != .done { console.say(outcome.message) }

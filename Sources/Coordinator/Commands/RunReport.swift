@@ -2,7 +2,7 @@ import Foundation
 import Jobs
 
 /// What `diptych run` says before and after.
-enum RunReport {
+package enum RunReport {
     /// Says what begins, or what goes on from where.
     static func begin(_ preparation: RunPreparation, _ placement: Placement, _ console: Console) {
         let job = preparation.job
@@ -40,37 +40,27 @@ enum RunReport {
                 + "started by \(launcher.rawValue)")
     }
 
-    /// Says which checkpoints the ranks passed over because they are damaged, and what that has cost.
+    /// Which checkpoints the ranks passed over because they are damaged, and what that has cost.
     ///
     /// - Parameter former: Bytes of the event log that former executions wrote.
-    static func damage(after former: Int, _ directory: RunDirectory, _ console: Console) {
+    package static func damage(after former: Int, _ directory: RunDirectory) -> [String] {
         struct Skipped: Decodable {
             var path: String
             var reason: String
             var steps_lost: Int
         }
         let events = (try? FileBytes.read(directory.events)) ?? Data()
-        for line in events.dropFirst(former).split(separator: UInt8(ascii: "\n")) {
+        return events.dropFirst(former).split(separator: UInt8(ascii: "\n")).compactMap { line in
             // Lines of other kinds lack these keys.
-            guard let event = try? JSONDecoder().decode(Skipped.self, from: line) else { continue }
-            console.say(
-                "passed over a damaged checkpoint, which cost \(event.steps_lost) steps: \(printable(event.reason))"
-                    + (event.reason.contains(event.path) ? "" : " (\(printable(event.path)))"))
+            guard let event = try? JSONDecoder().decode(Skipped.self, from: line) else { return nil }
+            return "passed over a damaged checkpoint, which cost \(event.steps_lost) steps: \(printable(event.reason))"
+                + (event.reason.contains(event.path) ? "" : " (\(printable(event.path)))")
         }
     }
 
     /// Says what came of it.
     static func end(_ outcome: Outcome, _ directory: RunDirectory, _ console: Console) {
-        for phase in outcome.phases {
-            let losses = phase.finalLoss.sorted { $0.key < $1.key }.map {
-                "\($0.key) \(ProgressRenderer.digits($0.value))"
-            }
-            var text = "\(phase.name.rawValue): \(ProgressRenderer.duration(phase.seconds))"
-            if phase.steps > 0 { text += ", \(phase.steps) steps" }
-            if phase.imagesPerSecond > 0 { text += ", \(ProgressRenderer.digits(phase.imagesPerSecond)) images/s" }
-            if !losses.isEmpty { text += ", final loss: " + losses.joined(separator: ", ") }
-            console.say(text)
-        }
+        phases(outcome).forEach(console.say)
         if outcome.exit == .done {
             console.say("done: everything is in \(printable(directory.path))")
             if let grid = outcome.grid { console.say("grid of samples: \(printable(grid))") }
@@ -79,8 +69,22 @@ enum RunReport {
         }
     }
 
+    /// What each phase came to, a line for each.
+    package static func phases(_ outcome: Outcome) -> [String] {
+        outcome.phases.map { phase in
+            let losses = phase.finalLoss.sorted { $0.key < $1.key }.map {
+                "\($0.key) \(ProgressRenderer.digits($0.value))"
+            }
+            var text = "\(phase.name.rawValue): \(ProgressRenderer.duration(phase.seconds))"
+            if phase.steps > 0 { text += ", \(phase.steps) steps" }
+            if phase.imagesPerSecond > 0 { text += ", \(ProgressRenderer.digits(phase.imagesPerSecond)) images/s" }
+            if !losses.isEmpty { text += ", final loss: " + losses.joined(separator: ", ") }
+            return printable(text)
+        }
+    }
+
     /// The line for scripts.
-    static func json(_ outcome: Outcome, run: String, isRequeued: Bool) -> JSONValue {
+    package static func json(_ outcome: Outcome, run: String, isRequeued: Bool) -> JSONValue {
         func object(_ values: [String: JSONValue]) -> JSONValue {
             .object(values.sorted { $0.key < $1.key }.map { .init($0.key, $0.value) })
         }

@@ -6,7 +6,7 @@ import Jobs
 import Tensor
 
 /// What a job would do: who computes what, and what it takes.
-struct Plan {
+package struct Plan {
     /// Where a rate comes from.
     enum RateSource: Hashable {
         /// The user stated images per second of one rank.
@@ -161,8 +161,9 @@ struct Plan {
         return times
     }
 
-    /// Images per second of one rank, as this run's last execution measured them.
-    private static func measuredRate(_ phase: Phase, _ directory: RunDirectory) -> Double? {
+    /// Images per second of one rank, as this run's last execution measured them; nil for none, and for a number that no
+    /// machine reaches.
+    package static func measuredRate(_ phase: Phase, _ directory: RunDirectory) -> Double? {
         struct Launched: Decodable {
             var kind: String
             var ranks: Int?
@@ -174,7 +175,8 @@ struct Plan {
         for line in lines {
             guard let event = try? JSONDecoder().decode(Launched.self, from: Data(line)) else { continue }
             if event.kind == EventLog.Kind.launched.rawValue, let ranks = event.ranks, ranks > 0 {
-                return report.imagesPerSecond / Double(ranks)
+                let rate = report.imagesPerSecond / Double(ranks)
+                return (1e-6...1e9).contains(rate) ? rate : nil
             }
         }
         return nil

@@ -4,7 +4,7 @@ import Jobs
 /// Tells the user, while a run goes on, what its event log says about files that could not be written.
 ///
 /// A failure that lasts is told once, and told again when it is over.
-struct EventNotices {
+package struct EventNotices {
     private struct Event: Decodable {
         var kind: String
         var what: String?
@@ -18,14 +18,14 @@ struct EventNotices {
     private var failing: Set<String> = []
 
     /// Begins at the log's present end.
-    init(path: String) {
+    package init(path: String) {
         self.path = path
         var status = stat()
         offset = stat(path, &status) == 0 ? Int(status.st_size) : 0
     }
 
     /// What is new since the last call, in sentences.
-    mutating func take() -> [String] {
+    package mutating func take() -> [String] {
         wholeLines().compactMap { line in
             (try? JSONDecoder().decode(Event.self, from: line)).flatMap { notice(of: $0) }
         }

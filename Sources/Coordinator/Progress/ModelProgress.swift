@@ -46,7 +46,9 @@ package struct ModelProgress: Hashable {
             case .split, .sample: batch = 1
             }
             let isKnown = beat.imagesPerSecond > 0 && beat.imagesPerSecond.isFinite
-            let left = Double(max(0, beat.totalSteps - beat.step) * batch) / beat.imagesPerSecond
+            // In floating point: whatever numbers a heartbeat holds, none is too large.
+            let steps = max(0, Double(beat.totalSteps) - Double(beat.step))
+            let left = steps * Double(batch) / beat.imagesPerSecond
             found.append(
                 ModelProgress(
                     phase: beat.phase, model: beat.model, step: beat.step, totalSteps: beat.totalSteps, loss: beat.loss,

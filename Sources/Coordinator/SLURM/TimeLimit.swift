@@ -38,7 +38,7 @@ package struct TimeLimit: Hashable {
 }
 
 /// Watches the time limit of the SLURM job that a run lives in.
-final class TimeLimitWatch {
+package final class TimeLimitWatch {
     private var limit: TimeLimit
     private let clock = Stopwatch()
     private var offset: UInt64 = 0
@@ -95,7 +95,12 @@ final class TimeLimitWatch {
             let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
         else { return [] }
         offset += UInt64(end - bytes.startIndex + 1)
-        return bytes[...end].split(separator: UInt8(ascii: "\n")).compactMap { line in
+        return Self.saves(in: bytes[...end])
+    }
+
+    /// The seconds of each checkpoint that lines of the event log tell of.
+    package static func saves(in lines: Data) -> [Double] {
+        lines.split(separator: UInt8(ascii: "\n")).compactMap { line in
             let event = try? JSONDecoder().decode(Saved.self, from: Data(line))
             return event?.kind == EventLog.Kind.checkpoint.rawValue ? event?.seconds : nil
         }

@@ -43,7 +43,7 @@ extension RunStatus {
     }
 
     private func line(_ beat: Heartbeat) -> String {
-        let age = Int(max(0, now - beat.time))
+        let age = Int(min(max(0, now - beat.time), 1e15))
         let doing = beat.model.isEmpty ? beat.phase.rawValue : "\(beat.phase.rawValue) \(beat.model)"
         return "rank \(beat.rank) on \(printable(beat.host)): \(printable(doing)) step \(beat.step), "
             + "\(ProgressRenderer.digits(beat.imagesPerSecond)) images/s of its group, last seen \(age) s ago"
@@ -72,7 +72,9 @@ extension RunStatus {
 
     /// For scripts.
     package var json: JSONValue {
-        func number(_ value: Double?) -> JSONValue { value.map { .number($0) } ?? .null }
+        func number(_ value: Double?) -> JSONValue {
+            value.flatMap { $0.isFinite ? JSONValue.number($0) : nil } ?? .null
+        }
         return [
             "run": .string(directory.path), "state": .string(state.rawValue),
             "phase": phase.map { .string($0.rawValue) } ?? .null,

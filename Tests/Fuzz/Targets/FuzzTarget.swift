@@ -3,15 +3,18 @@ import Datasets
 import Foundation
 import Jobs
 
-/// The readers of files that others may have written or damaged, each as a function of bytes that must come back: with a
-/// value or an error, never with a crash, and with no more memory than the bytes justify.
+/// The readers of what others may have written or damaged, each as a function of bytes that must come back: with a value or
+/// an error, never with a crash, and with no more memory than the bytes justify.
 ///
-/// The fuzzer (`make torture`) and the replay of what it has found (`make test`) call the same functions.
+/// What was read is shown as the programs show it: a number that the reader takes must not end whoever prints it. The fuzzer
+/// (`make torture`) and the replay of what it has found (`make test`) call the same functions.
 public enum FuzzTarget: String, CaseIterable, Sendable {
     /// A job file.
     case job
     /// The values of `--set`, one a line.
     case overrides
+    /// The words of a command line, one a line: read by both programs.
+    case commandLine = "command-line"
     /// An IDX file of images, plain or gzip.
     case images
     /// An IDX file of labels.
@@ -20,59 +23,112 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case manifest
     /// An HDF5 file with a checkpoint, as libhdf5 sees it once its hash was found right.
     case checkpoint
+    /// An HDF5 file with a split; its hash is made to fit.
+    case split
+    /// A key in PEM that signs or verifies.
+    case keys
+    /// The list of a signed export.
+    case export
+    /// A file of convolution algorithms.
+    case convolutions
+    /// The numerics profile of a run.
+    case profile
     /// The heartbeat of a rank.
     case heartbeat
     /// `outcome.json`.
     case outcome
     /// A log of steps.
     case steps
+    /// The log of events.
+    case events
+    /// `submission.json`.
+    case submission
+    /// `deaths.json`.
+    case deaths
 
-    /// Where files lie that are read by their path: in memory.
-    private static let folder: String = {
-        let path = "/dev/shm/diptych-fuzz-\(getpid())"
-        try? FileManager.default.createDirectory(atPath: path + "/logs/heartbeats", withIntermediateDirectories: true)
-        atexit { try? FileManager.default.removeItem(atPath: "/dev/shm/diptych-fuzz-\(getpid())") }
-        return path
-    }()
+    /// The parameters of the checkpoints of ``seeds()``: what their manifest would name.
+    static let parameters = 259
 
     /// Reads some bytes.
-    public func read(_ bytes: [UInt8]) {
-        let directory = RunDirectory(Self.folder)
+    ///
+    /// - Returns: Whether they were taken for what they should be.
+    @discardableResult
+    public func read(_ bytes: [UInt8]) -> Bool {
         switch self {
-        case .job: _ = try? Job.decode(String(decoding: bytes, as: UTF8.self), file: "fuzz")
-        case .overrides:
-            let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
-            _ = try? Job.decode(Self.smallJob, file: "fuzz", overrides: lines)
+        case .job: readJob(bytes)
+        case .overrides: takes { try Job.decode(FuzzFiles.smallJob, file: "fuzz", overrides: words(bytes)) }
+        case .commandLine: readCommandLine(words(bytes))
         case .images:
-            Self.write(bytes, "images")
-            _ = try? Catalogue.load(DataSource(reader: .idx, images: Self.folder + "/images"))
+            takes { try Catalogue.load(DataSource(reader: .idx, images: FuzzFiles.write(bytes, "images"))) }
         case .labels:
-            Self.write(bytes, "labels")
-            Self.write([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 8], "two")
-            _ = try? Catalogue.load(
-                DataSource(reader: .idx, images: Self.folder + "/two", labels: Self.folder + "/labels"))
-        case .manifest: _ = try? Manifest(Self.withOwnHash(bytes), path: "fuzz")
-        case .checkpoint: _ = try? Checkpoint(from: HDF5File.open(image: bytes, label: "fuzz"))
-        case .heartbeat:
-            Self.write(bytes, "logs/heartbeats/0")
-            _ = Heartbeat.readAll(in: directory)
-        case .outcome:
-            Self.write(bytes, "outcome.json")
-            _ = Outcome.read(from: directory)
-        case .steps:
-            Self.write(bytes, "logs/x.jsonl")
-            let path = directory.log(of: "x")
-            _ = StepLog.last(path: path)
-            _ = try? StepLog(path: path).cutBack(toStep: 1000)
+            takes {
+                let two = FuzzFiles.write([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 7, 8], "two")
+                let labels = FuzzFiles.write(bytes, "labels")
+                return try Catalogue.load(DataSource(reader: .idx, images: two, labels: labels))
+            }
+        case .manifest: takes { try Manifest(withOwnHash(bytes), path: "fuzz") }
+        case .checkpoint:
+            takes { try Checkpoint(from: HDF5File.open(image: bytes, label: "fuzz"), count: Self.parameters) }
+        case .split: readSplit(bytes)
+        case .keys: readKeys(bytes)
+        case .export: takes { try ExportList(bytes, path: "fuzz").encoded() }
+        case .convolutions: readConvolutions(bytes)
+        case .profile: readProfile(bytes)
+        case .heartbeat: readHeartbeat(bytes)
+        case .outcome: readOutcome(bytes)
+        case .steps: readSteps(bytes)
+        case .events: readEvents(bytes)
+        case .submission: readSubmission(bytes)
+        case .deaths: readDeaths(bytes)
         }
     }
 
-    private static func write(_ bytes: [UInt8], _ name: String) {
-        _ = FileManager.default.createFile(atPath: "\(folder)/\(name)", contents: Data(bytes))
+    /// The most memory that reading may take at once, in bytes: what the reader needs for anything, and a multiple of what it
+    /// was given.
+    ///
+    /// - Parameter count: The number of bytes that it was given.
+    public func memoryBound(of count: Int) -> Int {
+        switch self {
+        // A tree, whose least node takes two bytes of text.
+        case .job, .overrides, .commandLine, .convolutions: 2 << 20 + 256 * count
+        // Read in pieces of 4 MB.
+        case .events: 6 << 20 + 64 * count
+        // What is packed as far as these allow is larger; cases of such a kind are kept small.
+        case .images, .labels, .checkpoint, .split: 2 << 20 + 16 * count
+        default: 2 << 20 + 64 * count
+        }
+    }
+
+    /// Whether a reader takes its input; what it says otherwise is made into words, as programs do.
+    func takes<Value>(_ read: () throws -> Value) -> Bool {
+        do {
+            _ = try read()
+            return true
+        } catch {
+            _ = "\(error)"
+            return false
+        }
+    }
+
+    private func words(_ bytes: [UInt8]) -> [String] {
+        bytes.isEmpty
+            ? []
+            : bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+                String(decoding: $0, as: UTF8.self)
+            }
+    }
+
+    private func readJob(_ bytes: [UInt8]) -> Bool {
+        takes {
+            let job = try Job.load(path: FuzzFiles.write(bytes, "job.yaml"))
+            // A run writes this down and reads it when it is resumed.
+            let again = try? Job.decode(job.resolved, file: "resolved")
+            precondition(again?.hash == job.hash, "a resolved job reads back as another")
+        }
     }
 
     /// The bytes with the hash that a manifest must hold of itself, if there is a place for it.
-    private static func withOwnHash(_ bytes: [UInt8]) -> [UInt8] {
+    private func withOwnHash(_ bytes: [UInt8]) -> [UInt8] {
         let label = Array(#""manifest_sha256": ""#.utf8)
         guard let start = bytes.firstRange(of: label)?.upperBound, start + 64 <= bytes.count else { return bytes }
         var bytes = bytes
@@ -81,67 +137,25 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         return bytes
     }
 
-    static let smallJob = """
-        name: small
-        data: {images: /data/images.idx, members: 100}
-        model: {channels: [8, 16], attention: [false, true], norm_groups: 8}
-        defence: distillmd
-        teach: {steps: 10, batch: 12, images_per_lane: 2}
-        distill: {steps: 10, batch: 12, images_per_lane: 3}
+    private func readKeys(_ bytes: [UInt8]) -> Bool {
+        let path = FuzzFiles.write(bytes, "key.pem")
+        _ = FuzzFiles.write(Array(bytes.prefix(64)), "key.pem.sig")
+        return takes { try SigningKey(path: path) } || takes { try VerifyingKey(path: path).fault(of: path) }
+    }
 
-        """
-}
-
-extension FuzzTarget {
-    /// Honest files, from which fuzzing starts.
-    public func seeds() throws -> [[UInt8]] {
-        switch self {
-        case .job: return [Array(Self.smallJob.utf8), Array(try Job.decode(Self.smallJob, file: "seed").resolved.utf8)]
-        case .overrides: return [Array("teach.steps=5\nmodel.channels=[8, 8]\nname=\"x\"".utf8)]
-        case .images:
-            let plain: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2] + (0..<12)
-            let colour: [UInt8] = [0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2] + (0..<6)
-            return [plain, colour, try Self.gzip(plain)]
-        case .labels:
-            let plain: [UInt8] = [0, 0, 8, 1, 0, 0, 0, 2, 3, 4]
-            return [plain, try Self.gzip(plain)]
-        case .manifest, .checkpoint:
-            let store = CheckpointStore(directory: Self.folder + "/seed-\(UInt64.random(in: 0 ... .max))")
-            defer { try? FileManager.default.removeItem(atPath: store.directory) }
-            let entries = [
-                Checkpoint.Entry(name: "bias", shape: [3], offset: 0, count: 3),
-                Checkpoint.Entry(name: "weight", shape: [20, 20], offset: 3, count: 400),
-            ]
-            let vector = (0..<403).map { Float($0 % 7) }
-            let manifest = try store.save(
-                Checkpoint(
-                    model: "teacher-0", phase: "teach", step: 1, jobHash: "ab", entries: entries, weights: vector,
-                    ema: vector, firstMoment: vector, secondMoment: vector))
-            if self == .manifest { return [manifest.encoded()] }
-            return [Array(try Data(contentsOf: URL(filePath: store.path(model: "teacher-0", step: 1))))]
-        case .heartbeat:
-            let beat = Heartbeat(
-                rank: 0, phase: .teach, model: "teacher-0", step: 1, totalSteps: 2, loss: 0.5, imagesPerSecond: 3)
-            return [Array(try JSONEncoder().encode(beat))]
-        case .outcome: return [Array(try JSONEncoder().encode(Outcome(exit: .done, weightsSHA256: ["student": "ab"])))]
-        case .steps:
-            let record = StepRecord(step: 0, loss: 0.5, learningRate: 1e-3, gradientNorm: 1)
-            return [Array((record.line + record.line).utf8)]
+    private func readConvolutions(_ bytes: [UInt8]) -> Bool {
+        takes {
+            let file = try ConvolutionFile.load(path: FuzzFiles.write(bytes, "convolutions.yaml"))
+            return (file.text, file.table, file.changes)
         }
     }
 
-    private static func gzip(_ bytes: [UInt8]) throws -> [UInt8] {
-        let path = folder + "/seed"
-        _ = FileManager.default.createFile(atPath: path, contents: Data(bytes))
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["gzip", "-c", "-n", path]
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let packed = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return Array(packed)
+    private func readSplit(_ bytes: [UInt8]) -> Bool {
+        _ = FuzzFiles.write(bytes, "split.h5")
+        _ = FuzzFiles.write(Array("\(sha256Hex(bytes))  split.h5\n".utf8), "split.h5.sha256")
+        return takes {
+            let split = try SplitFile.read(FuzzFiles.directory).split(verifiedAgainst: FuzzFiles.catalogue)
+            return ("\(split.report)", split.report.largestLabelDifference)
+        }
     }
 }
