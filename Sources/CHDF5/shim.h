@@ -46,5 +46,7 @@ static inline herr_t CHDF5_visit_link(hid_t group, const char *name, const H5L_i
 static inline herr_t CHDF5_visit_names(hid_t group, CHDF5_name_visitor visitor, void *context)
 {
     struct CHDF5_visit visit = {visitor, context};
-    return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, CHDF5_visit_link, &visit);
+    // In whatever order: for another, libhdf5 makes a table of as many links as the file claims, and frees what it has not
+    // filled in.
+    return H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, CHDF5_visit_link, &visit);
 }

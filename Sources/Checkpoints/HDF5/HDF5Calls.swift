@@ -183,7 +183,7 @@ enum HDF5Calls {
                     return 0
                 }, pointer)
         }
-        return (result, listing.exceeded ? nil : listing.names)
+        return (result, listing.exceeded ? nil : listing.names.sorted(by: bytewise))
     }
 
     // MARK: Attributes
