@@ -119,12 +119,13 @@ let package = Package(
             name: "CommunicationTests", dependencies: ["Communication", "CommunicationConformance"],
             swiftSettings: strict),
         .testTarget(
-            name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
+            name: "CheckpointsTests", dependencies: ["Checkpoints", "CHDF5", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "PrivacyTests", dependencies: ["Privacy", "Diffusion", "Datasets", "Tensor", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "JobsTests", dependencies: ["Jobs", "Tensor", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "JobsTests", dependencies: ["Jobs", "Checkpoints", "Tensor", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "CoordinatorTests", dependencies: ["Coordinator", "Checkpoints", "Jobs", "TestSupport"],
             swiftSettings: strict),

@@ -177,13 +177,14 @@ extension CheckpointStore {
         let path = path(model: model, step: step)
         let manifest = try manifest(model: model, step: step)
         try requireChain(manifest)
-        let file = try verifiedFile(manifest, path: path)
-        if let jobHash, manifest.jobHash != jobHash {
-            throw CheckpointError(
-                code: .otherJob, path: path,
-                message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
+        let checkpoint = try withVerifiedFile(manifest, path: path) { file in
+            if let jobHash, manifest.jobHash != jobHash {
+                throw CheckpointError(
+                    code: .otherJob, path: path,
+                    message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
+            }
+            return try Checkpoint(from: file, expecting: entries, count: manifest.parameters)
         }
-        let checkpoint = try Checkpoint(from: file, expecting: entries, count: manifest.parameters)
         let claims = [
             checkpoint.model == model, checkpoint.step == step, checkpoint.phase == manifest.phase,
             checkpoint.jobHash == manifest.jobHash, checkpoint.count == manifest.parameters,
@@ -193,18 +194,23 @@ extension CheckpointStore {
         return (checkpoint, manifest)
     }
 
-    /// Opens the file of a manifest after its hash was found right.
-    private func verifiedFile(_ manifest: Manifest, path: String) throws -> HDF5File {
-        guard manifest.size <= imageLimit else {
-            try requireFile(manifest, path: path)
-            return try HDF5File.open(path: path)
-        }
-        // The bytes that were hashed are the bytes that are parsed.
+    /// Opens the file of a manifest after its hash was found right: the bytes that were hashed are the bytes that are
+    /// parsed.
+    private func withVerifiedFile<Result>(
+        _ manifest: Manifest, path: String, _ body: (HDF5File) throws -> Result
+    ) throws -> Result {
         let file = try InputFile(path)
         try requireSize(manifest, file.size, path: path)
+        guard manifest.size <= imageLimit else {
+            try requireHash(manifest, file, path: path)
+            let result = try body(HDF5File.open(file))
+            // Not only what was written changes a file's state, so the bytes decide.
+            if !file.isUnchanged { try requireHash(manifest, file, path: path) }
+            return result
+        }
         let image = try file.bytes(limit: manifest.size)
         try requireHash(manifest, sha256Hex(image), path: path)
-        return try HDF5File.open(image: image, label: path)
+        return try body(HDF5File.open(image: image, label: path))
     }
 
     /// The manifest of a checkpoint whose file is what it says.
@@ -222,6 +228,11 @@ extension CheckpointStore {
         try requireSize(manifest, file.size, path: path)
         let known = verified.withLock { $0["\(path) \(manifest.sha256)"] }
         if trustingEarlier, known == file.identity { return }
+        try requireHash(manifest, file, path: path)
+    }
+
+    /// Throws unless a file has the manifest's hash, and remembers that it has.
+    private func requireHash(_ manifest: Manifest, _ file: borrowing InputFile, path: String) throws {
         try requireHash(manifest, try file.sha256Hex(), path: path)
         let identity = file.identity
         verified.withLock { $0["\(path) \(manifest.sha256)"] = identity }

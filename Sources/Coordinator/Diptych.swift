@@ -28,6 +28,8 @@ public struct Diptych: ParsableCommand {
     /// Parses the command line, runs the command and ends the process with the documented exit code.
     public static func start() -> Never {
         signal(SIGPIPE, SIG_IGN)
+        // Where whoever started this program ignores it, nobody could be told how a child has ended.
+        signal(SIGCHLD, SIG_DFL)
         var command: any ParsableCommand
         do {
             command = try parseAsRoot(programArguments())

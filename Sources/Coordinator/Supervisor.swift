@@ -109,7 +109,7 @@ final class Supervisor {
             let now = silence.elapsed
             if now >= nextLook {
                 nextLook = now + 0.5
-                look(child)
+                look(child, log)
             }
             if child.hasEnded() {
                 endedAt = endedAt ?? now
@@ -136,7 +136,7 @@ final class Supervisor {
     }
 
     /// What is done twice a second: progress, a pending request to stop, silent ranks.
-    private func look(_ child: ChildProcess) {
+    private func look(_ child: ChildProcess, _ log: WorkerLog) {
         let beats = Heartbeat.readAll(in: assignment.directory)
         progress.update(beats, job: assignment.job)
         if stopRequested == nil,
@@ -154,11 +154,11 @@ final class Supervisor {
             child.send(SIGUSR1)
             isStopSent = true
         }
-        lookForSilence(child)
+        lookForSilence(child, log)
     }
 
     /// Mentions ranks that are silent, and ends the run when one has been so for too long.
-    private func lookForSilence(_ child: ChildProcess) {
+    private func lookForSilence(_ child: ChildProcess, _ log: WorkerLog) {
         let limit = 60 * assignment.job.cluster.silenceMinutes
         let warning = limit > 0 ? min(patience.warning, limit / 2) : patience.warning
         let silent = silence.silent(for: warning).filter { $0.isWaiting != true }
@@ -171,7 +171,17 @@ final class Supervisor {
             let verdict = silence.verdict(limit: limit, ranks: assignment.ranks)
         else { return }
         silenceVerdict = verdict
+        keepThreadStates(log)
         end(child)
+    }
+
+    /// Keeps what the ranks of this machine were doing when they were found to hang.
+    private func keepThreadStates(_ log: WorkerLog) {
+        let host = ProcessInfo.processInfo.hostName
+        for beat in Heartbeat.readAll(in: assignment.directory) where beat.host == host && beat.process > 1 {
+            log.append("\(silence.describe(beat)); its threads:")
+            for line in ThreadStates.lines(of: beat.process) { log.append("  \(line)") }
+        }
     }
 
     /// Asks the ranks to end at once, and sees to it.
@@ -216,7 +226,8 @@ final class Supervisor {
         return DiptychFailure(
             .rankLost,
             "\(silenceVerdict). The run was ended (cluster.silence_minutes); the same command goes on from the last "
-                + "checkpoint. Look at that node first")
+                + "checkpoint. Look at that node first; what the threads of ranks on this machine were doing is at the end of "
+                + printable(assignment.directory.workerOutput))
     }
 
     private func noteSweep(_ ranks: [Int], _ directories: [String]) {
@@ -232,7 +243,7 @@ private final class WorkerLog {
     private let descriptor: Int32
 
     init(path: String) {
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        descriptor = (try? FileBytes.open(path, flags: O_WRONLY | O_CREAT | O_APPEND)) ?? -1
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }

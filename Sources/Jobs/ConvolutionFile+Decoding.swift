@@ -4,13 +4,17 @@ import Tensor
 extension ConvolutionFile {
     /// Reads a file.
     ///
-    /// - Parameter path: The file.
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - isCopy: Whether it is a run's copy, and not what a user has named.
     /// - Throws: `DiptychFailure`: 74 when it cannot be read, 64 when it is not a file of convolution algorithms, with
     ///   line, key, what is allowed and what was found.
-    package static func load(path: String) throws -> ConvolutionFile {
+    package static func load(path: String, isCopy: Bool = false) throws -> ConvolutionFile {
         let data: Data
-        do {
-            data = try FileBytes.read(path, limit: largestFile)
+        do throws(SystemCallError) {
+            data =
+                try isCopy
+                ? FileBytes.read(path, limit: largestFile) : FileBytes.readNamed(path, limit: largestFile)
         } catch {
             throw DiptychFailure(
                 .inputOutput, "cannot read the convolution algorithms \(printable(path)): \(error.reason)")

@@ -26,6 +26,8 @@ public final class EventLog {
         case checkpointSkipped = "checkpoint_skipped"
         /// A checkpoint or log could not be written; training goes on.
         case writeFailed = "write_failed"
+        /// The log of a model's steps lacks lines that its checkpoint counts on.
+        case logIncomplete = "log_incomplete"
         /// A signal asked the run to stop.
         case signal
         /// The run stopped on request, saved.
@@ -58,8 +60,7 @@ public final class EventLog {
         self.path = path
         self.rank = rank
         host = ProcessInfo.processInfo.hostName
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SystemCallError(path, "open") }
+        descriptor = try FileBytes.open(path, flags: O_WRONLY | O_CREAT | O_APPEND)
     }
 
     deinit { close(descriptor) }

@@ -70,8 +70,9 @@ public struct Heartbeat: Codable, Hashable, Sendable {
         guard var bytes = try? encoder.encode(self), bytes.count < Self.fileSize else { return false }
         bytes.append(contentsOf: [UInt8](repeating: UInt8(ascii: " "), count: Self.fileSize - 1 - bytes.count))
         bytes.append(UInt8(ascii: "\n"))
-        let descriptor = open(directory.heartbeat(of: rank), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { return false }
+        guard let descriptor = try? FileBytes.open(directory.heartbeat(of: rank), flags: O_WRONLY | O_CREAT) else {
+            return false
+        }
         defer { close(descriptor) }
         return bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
     }

@@ -9,9 +9,19 @@ extension Job {
     /// - Throws: `DiptychFailure` with code 64 that names file, line, key, allowed values and what was found, for every
     ///   fault of the file; with code 74 when it cannot be read.
     public static func load(path: String, overrides: [String] = []) throws -> Job {
+        let text = try Self.text(path: path, FileBytes.readNamed(_:limit:))
+        return try decode(text, file: path, overrides: overrides)
+    }
+
+    /// The text of a job file.
+    ///
+    /// - Parameter read: `FileBytes.readNamed` for a file that the user has named, `FileBytes.read` for that of a run.
+    static func text(
+        path: String, _ read: (_ path: String, _ limit: Int) throws(SystemCallError) -> Data
+    ) throws -> String {
         let data: Data
         do {
-            data = try FileBytes.read(path, limit: JobNode.largestFile)
+            data = try read(path, JobNode.largestFile)
         } catch {
             let code: ExitCode = error.isMissing ? .usage : .inputOutput
             throw DiptychFailure(code, "cannot read the job file \(printable(path)): \(error.reason)")
@@ -19,7 +29,7 @@ extension Job {
         guard let text = String(validating: data, as: UTF8.self) else {
             throw DiptychFailure(.usage, "\(printable(path)): the job file is not UTF-8 text")
         }
-        return try decode(text, file: path, overrides: overrides)
+        return text
     }
 
     /// Reads a job from YAML text and applies overrides.

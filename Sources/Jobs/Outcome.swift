@@ -76,7 +76,7 @@ public struct Outcome: Codable, Hashable, Sendable {
     ///
     /// - Returns: The outcome, or nil when there is none that can be read.
     public static func read(from directory: RunDirectory) -> Outcome? {
-        guard let bytes = try? FileBytes.read(directory.outcome) else { return nil }
+        guard let bytes = try? FileBytes.read(directory.outcome, limit: RunDirectory.largestNote) else { return nil }
         return try? JSONDecoder().decode(Outcome.self, from: bytes)
     }
 

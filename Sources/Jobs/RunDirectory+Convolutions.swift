@@ -8,7 +8,7 @@ extension RunDirectory {
     ///
     /// - Throws: `DiptychFailure`: 74 when the copy cannot be read, 64 when it is no longer what it must be.
     package func convolutionTable(of job: Job) throws -> ConvolutionTable? {
-        try job.numerics.convolutions.map { _ in try ConvolutionFile.load(path: convolutions).table }
+        try job.numerics.convolutions.map { _ in try ConvolutionFile.load(path: convolutions, isCopy: true).table }
     }
 
     /// Copies the file that a new run's job names, if it is what it must be.
@@ -16,7 +16,7 @@ extension RunDirectory {
         guard let path = job.numerics.convolutions else { return }
         _ = try ConvolutionFile.load(path: path)
         do throws(SystemCallError) {
-            try FileBytes.replace(convolutions, with: FileBytes.read(path, limit: ConvolutionFile.largestFile))
+            try FileBytes.replace(convolutions, with: FileBytes.readNamed(path, limit: ConvolutionFile.largestFile))
         } catch {
             throw error.failure
         }
@@ -43,7 +43,7 @@ extension RunDirectory {
                 "the run in \(printable(self.path)) began with the convolution algorithms of \(printable(old)) (its copy: "
                     + "\(printable(convolutions))), the job now names none")
         case (let old?, let path?):
-            let copy = try ConvolutionFile.load(path: convolutions)
+            let copy = try ConvolutionFile.load(path: convolutions, isCopy: true)
             if path == old, access(path, F_OK) != 0 { return }
             let named = try ConvolutionFile.load(path: path)
             guard named.sha256 == copy.sha256 else {

@@ -66,7 +66,10 @@ public struct RunDirectory: Hashable, Sendable {
     public var isPrepared: Bool { access(job, F_OK) == 0 }
 
     /// Whether Diptych prepared it: a folder in which somebody keeps a job file of that name is no run.
-    public var isRun: Bool { isPrepared && (try? recordedHash()) != nil }
+    public var isRun: Bool {
+        let text = try? Job.text(path: job, FileBytes.read(_:limit:))
+        return text.flatMap(Self.recordedHash) != nil
+    }
 
     /// Creates the directories that are missing, for this user alone.
     ///
@@ -113,13 +116,17 @@ public struct RunDirectory: Hashable, Sendable {
 
     /// Reads the resolved job.
     ///
-    /// - Throws: `DiptychFailure` with code 74 when it is not there, 64 when it is not a job or was edited by hand.
+    /// - Throws: `DiptychFailure` with code 74 when it is not there, 64 when it is not a job or was edited by hand, 65 when
+    ///   something under the name of one of the run's files is none.
     public func readJob() throws -> Job {
         guard isPrepared else {
             throw DiptychFailure(.inputOutput, "\(printable(path)) is not a run: it has no job.yaml")
         }
-        let job = try Job.load(path: self.job)
-        let recorded = try recordedHash()
+        try requireRegularFiles()
+        let text = try Job.text(path: self.job, FileBytes.read(_:limit:))
+        let job = try Job.decode(text, file: self.job)
+        try requireRegularLogs(of: job)
+        let recorded = Self.recordedHash(in: text)
         guard recorded == job.hash else {
             throw DiptychFailure(
                 .usage,
@@ -130,12 +137,9 @@ public struct RunDirectory: Hashable, Sendable {
         return job
     }
 
-    /// The hash that the resolved job says it has.
-    private func recordedHash() throws -> String? {
-        try String(decoding: FileBytes.read(job), as: UTF8.self)
-            .split(separator: "\n").first { $0.hasPrefix(Self.hashLine) }.map {
-                String($0.dropFirst(Self.hashLine.count))
-            }
+    /// The hash that the text of a resolved job says it has.
+    private static func recordedHash(in text: String) -> String? {
+        text.split(separator: "\n").first { $0.hasPrefix(hashLine) }.map { String($0.dropFirst(hashLine.count)) }
     }
 
     /// What `split.h5.sha256` says.

@@ -23,8 +23,11 @@ public final class RunLock: Sendable {
     ) throws {
         path = directory.lock
         self.job = job
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw SystemCallError(path, "open").failure }
+        do throws(SystemCallError) {
+            descriptor = try FileBytes.open(path, flags: O_RDWR | O_CREAT)
+        } catch {
+            throw error.failure
+        }
         let clock = ContinuousClock()
         let start = clock.now
         var isFirst = true
@@ -47,7 +50,9 @@ public final class RunLock: Sendable {
                 throw DiptychFailure(
                     .inputOutput,
                     "\(printable(directory.path)) is in use by \(holder). Two runs cannot share a directory: wait for it "
-                        + "to end, stop it with SIGTERM, or give another directory with --run")
+                        + "to end, stop it with SIGTERM, or give another directory with --run. Only where you know that "
+                        + "nothing of it lives on any node, as when a file server keeps the lock of a node that is gone: "
+                        + "remove \(printable(path)) to force it")
             }
             if isFirst { waiting(holder) }
             isFirst = false
@@ -109,8 +114,7 @@ public final class RunLock: Sendable {
 extension RunLock {
     /// Whether somebody holds a run's lock; never waits, never takes it.
     public static func isHeld(_ directory: RunDirectory) -> Bool {
-        let descriptor = open(directory.lock, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return false }
+        guard let descriptor = try? FileBytes.open(directory.lock, flags: O_RDONLY) else { return false }
         defer { close(descriptor) }
         return flock(descriptor, LOCK_SH | LOCK_NB) != 0
     }

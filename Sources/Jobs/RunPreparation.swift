@@ -28,7 +28,8 @@ public struct RunPreparation: Sendable {
     ///   - patience: Seconds to wait for the ranks of a run that lost its supervisor.
     ///   - waiting: Called once, with a description of who holds the directory, when there is something to wait for.
     /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
-    ///   64, 65 or 74 when teachers that are still to be taken from another run cannot be;
+    ///   64, 65 or 74 when teachers that are still to be taken from another run cannot be; 65 when something under the name
+    ///   of one of the run's files is none;
     ///   74 when it cannot be created or written, or is in use; 70 when executions die again and again without progress.
     public static func open(
         job: Job, run: String?, extend: Bool, retry: Bool = false, patience: Double = 0,
@@ -36,6 +37,7 @@ public struct RunPreparation: Sendable {
     ) throws -> RunPreparation {
         let directory = RunDirectory(run ?? "runs/\(job.name)")
         try directory.create()
+        try directory.requireRegularFiles()
         let lock = try RunLock(directory, job: job.name, patience: patience, waiting: waiting)
         directory.sweepLeftovers()
         var job = job

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// What one optimizer step of one model came to; a line of `logs/<model>.jsonl`.
@@ -56,94 +57,128 @@ public final class StepLog {
     /// The file.
     public let path: String
     private let descriptor: Int32
-    /// Bytes of whole lines in the file.
-    private var end: Int
-    /// Lines that could not be written yet.
-    private var pending = Data()
+    private let calls: SystemCalls
+    /// Bytes of the file that are on the medium.
+    private var durable: Int
+    /// The lines behind them.
+    private var recent = Data()
+    /// Bytes of these that have been written.
+    private var written = 0
+    /// Whether what the file holds behind the good lines must go first.
     private var isTorn = false
 
     /// Opens the log, and creates it if it is not there.
     ///
     /// - Throws: `SystemCallError`.
-    public init(path: String) throws {
+    public convenience init(path: String) throws {
+        try self.init(path: path, calls: .real)
+    }
+
+    /// Opens the log, which is synchronised by way of the given calls.
+    package init(path: String, calls: SystemCalls) throws {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SystemCallError(path, "open") }
-        end = Int(lseek(descriptor, 0, SEEK_END))
+        self.calls = calls
+        descriptor = try FileBytes.open(path, flags: O_RDWR | O_CREAT | O_APPEND)
+        durable = Int(lseek(descriptor, 0, SEEK_END))
     }
 
     deinit { close(descriptor) }
+
+    /// The most bytes that the log of a number of steps can have.
+    package static func largest(steps: Int) -> Int { 65_536 + 256 * max(0, steps) }
 
     /// Adds a line.
     ///
     /// - Throws: `SystemCallError` when it could not be written, as on a full disk: it is kept, and written with the next.
     public func append(_ record: StepRecord) throws {
-        pending.append(contentsOf: record.line.utf8)
+        recent.append(contentsOf: record.line.utf8)
         try flush()
     }
 
     private func flush() throws {
-        // Half a line must not stay in the middle of the log.
         if isTorn {
-            guard ftruncate(descriptor, off_t(end)) == 0 else { throw SystemCallError(path, "ftruncate") }
+            guard ftruncate(descriptor, off_t(durable + written)) == 0 else { throw SystemCallError(path, "ftruncate") }
             isTorn = false
         }
         do {
-            try FileBytes.writeAll(pending, to: descriptor, path: path)
+            try FileBytes.writeAll(recent.dropFirst(written), to: descriptor, path: path)
         } catch {
-            isTorn = ftruncate(descriptor, off_t(end)) != 0
+            // Half a line must not stay in the middle of the log.
+            isTorn = ftruncate(descriptor, off_t(durable + written)) != 0
             throw error
         }
-        end += pending.count
-        pending.removeAll(keepingCapacity: true)
+        written = recent.count
     }
 
     /// Makes the lines so far durable; to be called before a checkpoint that counts on them.
     ///
-    /// - Throws: `SystemCallError`.
+    /// - Throws: `SystemCallError`; the lines that may be lost are then written again by the next call.
     public func synchronize() throws {
         try flush()
-        guard fdatasync(descriptor) == 0 else { throw SystemCallError(path, "fdatasync") }
+        let answer = calls.synchronizeData(descriptor)
+        guard answer >= 0 else {
+            // Linux reports a failed write once and then takes the lost pages for written.
+            written = 0
+            isTorn = true
+            throw SystemCallError(path, "write to the medium", number: Int32(-answer))
+        }
+        durable += written
+        recent.removeAll(keepingCapacity: true)
+        written = 0
     }
 
-    /// Drops every line from the first one on that is torn, out of order, or at or beyond a step.
+    /// Drops every line from the first one on that is torn, out of order, or at or beyond a step. Where lines were lost
+    /// before, the gap stays.
     ///
-    /// What stays is a gapless run of lines from the log's first step. The file is cut in one operation, so a crash
-    /// leaves it as it was or as it should be.
+    /// The file is cut in one operation, so a crash leaves it as it was or as it should be.
     ///
     /// - Parameter step: The step that training goes on with.
     /// - Returns: The number of lines that stay, which is `step` unless lines were lost.
     /// - Throws: `SystemCallError`.
-    @discardableResult
     public func cutBack(toStep step: Int) throws -> Int {
-        let bytes = try FileBytes.read(path)
-        var kept = 0
-        var end = bytes.startIndex
-        while kept < step, let newline = bytes[end...].firstIndex(of: UInt8(ascii: "\n")),
-            let record = StepRecord(line: String(decoding: bytes[end..<newline], as: UTF8.self)), record.step == kept
-        {
-            kept += 1
-            end = newline + 1
-        }
-        if end != bytes.endIndex {
-            guard ftruncate(descriptor, off_t(end - bytes.startIndex)) == 0 else {
-                throw SystemCallError(path, "ftruncate")
+        var (kept, last, end) = (0, -1, 0)
+        var isWhole = true
+        while isWhole {
+            let piece = try read(at: end)
+            guard let newline = piece.lastIndex(of: UInt8(ascii: "\n")) else { break }
+            for line in piece[..<newline].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+                let record = StepRecord(line: String(decoding: line, as: UTF8.self))
+                guard let record, record.step > last, record.step < step else {
+                    isWhole = false
+                    break
+                }
+                kept += 1
+                last = record.step
+                end += line.count + 1
             }
+        }
+        if end != Int(lseek(descriptor, 0, SEEK_END)) {
+            guard ftruncate(descriptor, off_t(end)) == 0 else { throw SystemCallError(path, "ftruncate") }
             guard fsync(descriptor) == 0 else { throw SystemCallError(path, "fsync") }
         }
-        self.end = end - bytes.startIndex
+        durable = end
+        recent.removeAll(keepingCapacity: true)
+        (written, isTorn) = (0, false)
         return kept
+    }
+
+    /// Bytes of the file from an offset on, many lines of them.
+    private func read(at offset: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        while true {
+            let count = pread(descriptor, &bytes, bytes.count, off_t(offset))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw SystemCallError(path, "read") }
+            return Array(bytes[..<count])
+        }
     }
 
     /// The last whole line of a log that may be growing.
     ///
     /// - Returns: The record, or nil when there is none or the file cannot be read.
     public static func last(path: String) -> StepRecord? {
-        guard let handle = FileHandle(forReadingAtPath: path) else { return nil }
-        defer { try? handle.close() }
-        guard let size = try? handle.seekToEnd() else { return nil }
-        guard (try? handle.seek(toOffset: size > 4096 ? size - 4096 : 0)) != nil,
-            let tail = try? handle.readToEnd(), let newline = tail.lastIndex(of: UInt8(ascii: "\n"))
+        guard let tail = try? FileBytes.readEnd(of: path, atMost: 4096),
+            let newline = tail.lastIndex(of: UInt8(ascii: "\n"))
         else { return nil }
         let lines = String(decoding: tail[..<newline], as: UTF8.self).split(separator: "\n")
         return lines.last.flatMap { StepRecord(line: $0) }

@@ -131,8 +131,7 @@ package final class ModelArchive {
             do {
                 try writer?.finish()
             } catch {
-                session.note(
-                    .writeFailed, ["what": .string("checkpoint of \(model.name)"), "reason": .string("\(error)")])
+                session.noteFailure("checkpoint of \(model.name)", error)
                 throw error
             }
         }

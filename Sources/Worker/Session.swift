@@ -29,6 +29,8 @@ package final class Session {
     let diffusion: GaussianDiffusion
     /// Whether somebody asked this rank to stop.
     let isStopRequested: () -> Bool
+    /// The system calls of saves.
+    let calls: SystemCalls
     private let events: EventLog?
     private let purpose: Purpose
     private let execution: Execution?
@@ -57,6 +59,7 @@ package final class Session {
         self.purpose = purpose
         self.execution = execution
         self.isStopRequested = isStopRequested
+        self.calls = calls
         let job = try world.together("reading the job") { try directory.readJob() }
         try world.requireAgreement(on: job.hash, named: "the job's hash")
         self.job = job
@@ -101,8 +104,13 @@ package final class Session {
         do {
             try body()
         } catch {
-            note(.writeFailed, ["what": .string(what), "reason": .string("\(error)")])
+            noteFailure(what, error)
         }
+    }
+
+    /// Notes that something could not be written.
+    func noteFailure(_ what: String, _ error: any Error) {
+        note(.writeFailed, ["what": .string(what), "reason": .string("\(error)")])
     }
 }
 

@@ -105,10 +105,9 @@ package final class TrainingLoop {
             step += 1
             loss = result.loss
             isStopping = result.flags & Flags.stop != 0
-            if step == task.options.steps || isStopping || step % session.job.checkpoint.everySteps == 0
-                || result.flags & Flags.checkpoint != 0
-            {
-                try save(step)
+            let isLast = step == task.options.steps || isStopping
+            if isLast || step % session.job.checkpoint.everySteps == 0 || result.flags & Flags.checkpoint != 0 {
+                try save(step, isLast: isLast)
             }
         }
         noteRate(from: start, to: step, began: began)
@@ -221,17 +220,37 @@ package final class TrainingLoop {
         return (session.isStopRequested() ? Flags.stop : 0) | (isDue ? Flags.checkpoint : 0)
     }
 
-    private func save(_ step: Int) throws {
-        session.tolerate("log") { try log?.synchronize() }
-        try archive.save(step: step)
+    /// Begins to save, once the lines of the log up to the step are on the medium: after a crash they could not be made
+    /// again. Where they cannot be brought there, the older checkpoint stays and the next save tries again. Collective.
+    ///
+    /// - Throws: On every rank, when that happens to the last save.
+    private func save(_ step: Int, isLast: Bool) throws {
+        let isLogged = try group.onRoot { () -> Bool in
+            do {
+                try log?.synchronize()
+                return true
+            } catch {
+                // The one on its way is from before, and good.
+                archive.settle()
+                session.noteFailure("checkpoint of \(task.model.name)", error)
+                if isLast { throw error }
+                return false
+            }
+        }
+        if isLogged { try archive.save(step: step) }
         lastSave = Stopwatch()
     }
 
     /// The group's first rank opens the log and drops the lines of steps that will be done again.
     private func openLog(at step: Int) throws {
         try group.onRoot { () -> Void in
-            let log = try StepLog(path: session.directory.log(of: task.model.name))
-            try log.cutBack(toStep: step)
+            let log = try StepLog(path: session.directory.log(of: task.model.name), calls: session.calls)
+            let lines = try log.cutBack(toStep: step)
+            if lines < step {
+                session.note(
+                    .logIncomplete,
+                    ["model": .string(task.model.name), "step": .integer(step), "lines": .integer(lines)])
+            }
             self.log = log
         }
     }

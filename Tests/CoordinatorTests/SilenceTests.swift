@@ -101,9 +101,16 @@ import Testing
         beat.host = ProcessInfo.processInfo.hostName
         beat.process = process.processIdentifier
         #expect(SilenceWatch.halt(beat) == nil)
+        while ProcessStatus(of: process.processIdentifier)?.state != "S" { usleep(1000) }
+        let thread = "thread \(process.processIdentifier) sleep: "
+        let asleep = ThreadStates.lines(of: process.processIdentifier)
+        #expect(asleep.count == 1 && asleep[0].hasPrefix(thread + "S (sleeping)"), "\(asleep)")
         kill(process.processIdentifier, SIGSTOP)
         while ProcessStatus(of: process.processIdentifier)?.state != "T" { usleep(1000) }
         #expect(SilenceWatch.halt(beat) == "stopped by a signal or a debugger")
+        let stopped = ThreadStates.lines(of: process.processIdentifier)
+        #expect(stopped.count == 1 && stopped[0].hasPrefix(thread + "T (stopped)"), "\(stopped)")
+        #expect(ThreadStates.lines(of: .max).isEmpty)
         beat.host = "elsewhere"
         #expect(SilenceWatch.halt(beat) == nil, "another machine's process of that number is none of ours")
         kill(process.processIdentifier, SIGCONT)

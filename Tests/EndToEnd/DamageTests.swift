@@ -66,6 +66,33 @@ extension EndToEnd {
             #expect(try verify(job).checkpoints.count { $0["valid"] as? Bool == false } == steps.count)
         }
 
+        /// Every checkpoint is valid by itself; only the chain tells that one is no longer there, or is another.
+        ///
+        /// Fails when a break of the chain does not end `verify` with 65, or is not named.
+        @Test func `A broken chain is named by verify, which ends with 65`() throws {
+            let job = try Runs.stopped()
+            let steps = job.run.checkpoints(of: "teacher-0")
+            try #require(steps.count == 3)
+            let middle = job.run.checkpoint(of: "teacher-0", step: steps[1])
+            for path in [middle, middle.replacingOccurrences(of: ".h5", with: ".json")] {
+                try FileManager.default.removeItem(atPath: path)
+            }
+            let (end, checkpoints) = try verify(job)
+            #expect(end.code == Exit.badData)
+            #expect(checkpoints.allSatisfy { $0["valid"] as? Bool == true })
+            let link = job.run.checkpoint(of: "teacher-0", step: steps[2]).replacingOccurrences(
+                of: ".h5", with: ".json")
+            #expect(
+                end.error.contains(
+                    "the chain of teacher-0 breaks at \(link): follows step \(steps[1]), but step \(steps[0]) stands "
+                        + "before it"), "\(end.error)")
+            let chains = try #require(end.json["chains"] as? [[String: Any]])
+            let broken = chains.filter { $0["break"] is String }
+            #expect(broken.map { $0["model"] as? String } == ["teacher-0"])
+            #expect(broken.map { $0["break"] as? String } == [link])
+            #expect(chains.count == 3)
+        }
+
         @Test func `A damaged split is refused`() throws {
             let job = try Runs.stopped()
             try RunFolder.damage("\(job.run.path)/split.h5")

@@ -24,6 +24,14 @@ extension EndToEnd {
                 message.contains(
                     /in distill at step \d+ of student, stopped by a signal or a debugger; 1 other rank waits for it/),
                 "\(message)")
+            #expect(message.hasSuffix("\(job.run.path)/logs/worker.log"), "\(message)")
+            let log = String(decoding: job.run.bytes("logs/worker.log") ?? Data(), as: UTF8.self)
+            // Of each rank, and of all its threads.
+            #expect(
+                log.contains(/rank 0 \(process \d+ on .*; its threads:\n  thread \d+ diptych-worker: [RS] \(/), "\(log)"
+            )
+            #expect(log.contains("rank 1 (process \(process) on \(host))"), "\(log)")
+            #expect(log.contains("  thread \(process) diptych-worker: T (stopped)"), "\(log)")
             try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after a rank that hung")
             #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
         }

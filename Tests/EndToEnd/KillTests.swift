@@ -63,13 +63,8 @@ extension EndToEnd {
         /// Fails when `split.h5` is not written whole or not at all, or when what a killed split leaves behind disturbs
         /// the next one.
         @Test func `Killed while the split is made, a run comes to the same result`() throws {
-            let folder = "/usr/share/datasets/fashion-mnist/train"
-            let large = [
-                "data.images=\(folder)-images-idx3-ubyte.gz", "data.labels=\(folder)-labels-idx1-ubyte.gz",
-                "data.members=50000", "teach.steps=20", "distill.steps=20",
-            ]
-            let undisturbed = try TinyJob()
-            let expected = try RunResult(undisturbed.finish(ranks: 2, set: large), undisturbed.run)
+            let large = TinyJob.large
+            let undisturbed = try Runs.large()
             let job = try TinyJob()
             // One rank last: until mpirun has ended the others, the first may still finish the split.
             for (attempt, victim) in [Victim.everything, .launcherAndRanks, .lastRank].enumerated() {
@@ -80,8 +75,9 @@ extension EndToEnd {
                 let end = try run.end()
                 #expect(end.code == (victim == .everything ? nil : Exit.rankLost), "\(victim): \(end.error)")
             }
-            try expectSame(RunResult(job.finish(ranks: 3, set: large), job.run), expected, "after three kills")
-            #expect(job.run.bytes("split.h5") == undisturbed.run.bytes("split.h5"))
+            try expectSame(
+                RunResult(job.finish(ranks: 3, set: large), job.run), undisturbed.result, "after three kills")
+            #expect(job.run.bytes("split.h5") == undisturbed.job.run.bytes("split.h5"))
         }
 
         @Test func `A run that loses its supervisor saves, and the same command waits for it and goes on`() throws {

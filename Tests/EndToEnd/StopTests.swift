@@ -40,6 +40,29 @@ extension EndToEnd {
             try expectSame(RunResult(job.finish(ranks: 2), job.run), Runs.finished().result, "stopped at the start")
         }
 
+        /// Fails when the signal is forgotten on the way from the split to the first step, or cuts the split off.
+        @Test func `A signal while the split is made ends with 75, and it comes to the same result`() throws {
+            let undisturbed = try Runs.large()
+            let job = try TinyJob()
+            let run = try job.start(ranks: 2, set: TinyJob.large)
+            try run.wait(until: "the split begins") {
+                job.run.heartbeats.count == 2 && !job.run.events("phase_began").isEmpty
+            }
+            let ranks = run.ranks
+            for rank in ranks { rank.send(SIGSTOP) }
+            try run.wait(until: "the ranks are halted") { ranks.allSatisfy(\.isHalted) }
+            run.send(SIGTERM)
+            try run.wait(until: "the ranks are asked to stop") { ranks.allSatisfy { $0.hasPending(SIGUSR1) } }
+            try #require(job.run.bytes("split.h5") == nil, "the split was over before the signal")
+            for rank in ranks { rank.send(SIGCONT) }
+            let end = try run.end()
+            #expect(end.code == Exit.stopped, "\(end.error)")
+            #expect(job.run.bytes("split.h5") == undisturbed.job.run.bytes("split.h5"))
+            #expect(job.run.checkpoints(of: "teacher-0").isEmpty && job.run.checkpoints(of: "teacher-1").isEmpty)
+            let result = try RunResult(job.finish(ranks: 3, set: TinyJob.large), job.run)
+            expectSame(result, undisturbed.result, "stopped in the split")
+        }
+
         /// Fails when the writer's thread is cut off, or its file counts before it is whole.
         @Test func `A signal while a checkpoint is being written ends with 75 after it is whole`() throws {
             let job = try TinyJob()

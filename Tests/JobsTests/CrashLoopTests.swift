@@ -109,6 +109,19 @@ import Testing
         }
     }
 
+    /// Fails when the message does not say how to force it, or what it says does not do.
+    @Test func aLockThatOutlivesItsHolderCanBeForced() throws {
+        try withTemporaryDirectory { run in
+            let stale = try RunPreparation.open(job: job(), run: run, extend: false)
+            let refused = failure { _ = try RunPreparation.open(job: job(), run: run, extend: false) }
+            #expect(refused.message.hasSuffix("remove \(run)/lock to force it"), "\(refused.message)")
+            #expect(unlink("\(run)/lock") == 0)
+            let forced = try RunPreparation.open(job: job(), run: run, extend: false)
+            #expect(failure { _ = try RunPreparation.open(job: job(), run: run, extend: false) }.code == .inputOutput)
+            withExtendedLifetime((stale, forced)) {}
+        }
+    }
+
     /// Fails when the file's text, not the kernel, says who holds the lock.
     @Test func aLockWhoseHolderIsDeadIsNoObstacle() throws {
         try withTemporaryDirectory { run in

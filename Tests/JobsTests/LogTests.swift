@@ -1,5 +1,7 @@
+import Checkpoints
 import Foundation
 import Jobs
+import Synchronization
 import Testing
 
 @Suite struct LogTests {
@@ -61,6 +63,62 @@ import Testing
                 #expect(try StepLog(path: path).cutBack(toStep: 4) == 2)
                 #expect(try text(path) == record(0).line + record(1).line)
             }
+        }
+    }
+
+    /// Fails when lines behind a gap, which once were lost, are lost again with every resume.
+    @Test func linesBehindAGapStay() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            let lines = [0, 1, 4, 5, 6, 7].map { record($0).line }
+            try lines.joined().write(toFile: path, atomically: false, encoding: .utf8)
+            #expect(try StepLog(path: path).cutBack(toStep: 7) == 5)
+            #expect(try text(path) == lines.dropLast().joined())
+        }
+    }
+
+    /// Fails when a piece of the file ends the search, or a line that lies in two of them is dropped.
+    @Test func longLogsAreReadInPieces() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            let lines = (0..<30_000).map { record($0).line }
+            try lines.joined().write(toFile: path, atomically: false, encoding: .utf8)
+            let log = try StepLog(path: path)
+            #expect(try log.cutBack(toStep: 40_000) == 30_000)
+            #expect(try log.cutBack(toStep: 29_000) == 29_000)
+            #expect(try text(path) == lines.prefix(29_000).joined())
+        }
+    }
+
+    /// A medium that fails to take pages reports it once, and the kernel then takes them for written.
+    ///
+    /// Fails when lines that were lost so are not written again, or are written twice.
+    @Test func linesThatTheMediumHasLostAreWrittenAgain() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/log"
+            let fails = Atomic<Bool>(false)
+            let whole = record(0).line.utf8.count
+            var calls = SystemCalls.real
+            calls.synchronizeData = { descriptor in
+                guard fails.load(ordering: .relaxed) else { return SystemCalls.real.synchronizeData(descriptor) }
+                ftruncate(descriptor, off_t(whole + 5))
+                return -Int(EIO)
+            }
+            let log = try StepLog(path: path, calls: calls)
+            try log.append(record(0))
+            try log.synchronize()
+            for step in 1..<4 { try log.append(record(step)) }
+            fails.store(true, ordering: .relaxed)
+            for _ in 0..<2 {
+                let error = #expect(throws: SystemCallError.self) { try log.synchronize() }
+                #expect(error?.description == "\(path): write to the medium: Input/output error")
+            }
+            fails.store(false, ordering: .relaxed)
+            try log.append(record(4))
+            #expect(try text(path) == (0..<5).map { record($0).line }.joined())
+            try log.synchronize()
+            try log.append(record(5))
+            #expect(try text(path) == (0..<6).map { record($0).line }.joined())
         }
     }
 

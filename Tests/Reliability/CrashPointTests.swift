@@ -69,7 +69,12 @@ extension Reliability {
         }
 
         /// Runs the command again, undisturbed, and compares.
-        private func expectSameEnd(_ plan: Plan, _ stage: Stage, _ folder: String, _ point: Strace.Point) throws {
+        ///
+        /// - Returns: The step of the checkpoint that it went on from.
+        @discardableResult
+        private func expectSameEnd(
+            _ plan: Plan, _ stage: Stage, _ folder: String, _ point: Strace.Point
+        ) throws -> Int {
             let end = try stage.harness.train(folder, steps: plan.steps)
             #expect(end.code == 0, "\(point): \(end.error)")
             let report = try end.report
@@ -84,11 +89,13 @@ extension Reliability {
             // A retention that was cut short leaves a whole older checkpoint, and nothing else is left behind.
             let extra = Set(files.keys).subtracting(plan.after.keys).sorted()
             #expect(extra == [] || extra == ["step-00000001.h5", "step-00000001.json"], "\(point)")
+            return report.resumed
         }
 
         @Test(arguments: killed) func killedAtEveryCallASaveIsTheOldOrTheNew(stage: Stage) throws {
             let plan = try plan(stage)
-            var resumedNew = 0
+            var resumed: [Int] = []
+            var savedAgain = 0
             for point in plan.points {
                 let folder = plan.folder.path + "/killed"
                 try FileManager.default.copyItem(atPath: plan.before, toPath: folder)
@@ -96,11 +103,15 @@ extension Reliability {
                     Harness.program(), stage.harness.arguments(folder, steps: plan.steps), at: point,
                     fault: "signal=KILL")
                 #expect(killed.code == nil, "\(point): was not killed")
-                try expectSameEnd(plan, stage, folder, point)
-                if try Harness.files(folder)["step-0000000\(plan.steps).json"] != nil { resumedNew += 1 }
+                resumed.append(try expectSameEnd(plan, stage, folder, point))
+                if try Harness.files(folder)["step-0000000\(plan.steps).json"] != nil { savedAgain += 1 }
                 try FileManager.default.removeItem(atPath: folder)
             }
-            #expect(plan.points.count > 20 && resumedNew == plan.points.count)
+            #expect(plan.points.count > 20 && savedAgain == plan.points.count)
+            // The new checkpoint counts from one call on, the rename of its manifest, and from then on it stays.
+            #expect(resumed == resumed.sorted() && Set(resumed) == [stage.start, plan.steps], "\(resumed)")
+            let last = plan.points.indices.last { resumed[$0] == stage.start }
+            #expect(last.map { plan.points[$0].call.hasPrefix("rename") } == true, "\(String(describing: last))")
             Effort.note("\(stage.testDescription): killed at \(plan.points.count) of \(plan.points.count) calls")
         }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// strace(1) as an instrument: it numbers the system calls of a program, and kills it or lets a call fail at any of them.
@@ -67,5 +68,53 @@ enum Strace {
                 "-qq", "-o", "/dev/null", "-e", "trace=\(point.call)", "-e",
                 "inject=\(point.call):\(fault):when=\(point.number)", program,
             ] + arguments)
+    }
+
+    /// Runs a program that is halted after one call, and goes on when something else has been done.
+    ///
+    /// - Parameters:
+    ///   - folder: What tells the program's process from others by its arguments.
+    ///   - meanwhile: Runs while it is halted.
+    static func run(
+        _ program: String, _ arguments: [String], haltedAfter point: Point, in folder: String,
+        _ meanwhile: () throws -> Void
+    ) throws -> ProgramEnd {
+        let scratch = try TemporaryFolder()
+        let log = scratch.path + "/trace"
+        let end = Mutex<Result<ProgramEnd, any Error>?>(nil)
+        let words = [
+            "-qq", "-o", log, "-e", "trace=\(point.call)", "-e",
+            "inject=\(point.call):signal=STOP:when=\(point.number)",
+            program,
+        ]
+        Thread.detachNewThread {
+            let result = Result { try ReliabilityTests.run("strace", words + arguments) }
+            end.withLock { $0 = result }
+        }
+        while true {
+            let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+            if text.contains("--- stopped by SIGSTOP ---") { break }
+            if let end = end.withLock(\.self) {
+                throw TestFailure("it was not halted after \(point): \(try end.get())")
+            }
+            usleep(2000)
+        }
+        try meanwhile()
+        let halted = try #require(process(program, in: folder), "the halted program is not to be found")
+        kill(halted, SIGCONT)
+        while true {
+            if let end = end.withLock(\.self) { return try end.get() }
+            usleep(2000)
+        }
+    }
+
+    /// The process of a program that was given a folder.
+    private static func process(_ program: String, in folder: String) -> pid_t? {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap { pid_t($0) }.first { number in
+            let bytes = FileManager.default.contents(atPath: "/proc/\(number)/cmdline") ?? Data()
+            let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            return words.first == program && words.contains(folder)
+        }
     }
 }

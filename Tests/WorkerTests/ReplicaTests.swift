@@ -60,6 +60,42 @@ import Worker
         #expect(try errors(ranks: 3, flippedOn: [:]) == [nil, nil, nil])
     }
 
+    /// The step in which a training of 40 steps ends because of a fault that holds in some of them; nil when it does not.
+    private func stepThatEnds(everySteps: Int, faults: Range<Int>) throws -> Int? {
+        let workshop = try Workshop()
+        let job = workshop.job {
+            $0.teach.steps = 40
+            $0.checkpoint.everySteps = everySteps
+        }
+        let directory = try workshop.run("run", job)
+        let failures = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
+            let broken = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
+                // The first weight belongs to rank 0, which gives it to rank 1 anew after every step.
+                if faults.contains($2), world.rank == 1 { $0.parameters[0].values[0] += 1 }
+                return try task.laneLoss($0, $1, $2, $3)
+            }
+            return errorThrown { _ = try TrainingLoop(session: session, task: broken, group: world).run() }
+                .map { DiptychFailure($0).message }
+        }
+        guard let message = failures[0] else { return nil }
+        let match = try #require(
+            message.firstMatch(of: /the ranks have computed step (\d+) with different/), "\(message)")
+        return Int(match.1)
+    }
+
+    /// Fails when the copies are compared less often than every 16 steps, or not before a save; and when they are compared
+    /// in every step, which costs a pass over the weights.
+    @Test(
+        arguments: [
+            (1000, 1..<40, 16), (1000, 17..<40, 32), (1000, 33..<40, 39), (1000, 17..<32, nil), (10, 1..<40, 9),
+            (10, 17..<40, 19),
+        ] as [(Int, Range<Int>, Int?)])
+    func copiesAreComparedEverySixteenthStepAndBeforeSaves(everySteps: Int, faults: Range<Int>, end: Int?) throws {
+        #expect(try stepThatEnds(everySteps: everySteps, faults: faults) == end)
+    }
+
     /// Fails when the loop does not ask for the comparison before a save, or the message lacks the place.
     @Test func aRunEndsBeforeTheStateIsSavedAndNamesTheMachine() throws {
         let workshop = try Workshop()

@@ -1,44 +1,49 @@
 import Glibc
 
 /// A regular file opened for reading. A symbolic link, a pipe or a device under the name is refused.
-struct InputFile: ~Copyable {
+package struct InputFile: ~Copyable {
     let path: String
     /// Bytes in the file when it was opened.
-    let size: Int
+    package let size: Int
     /// What tells this file apart from any other state of it: device, inode, size, time of last change.
     let identity: [Int]
     private let descriptor: Int32
 
-    init(_ path: String) throws {
+    /// Opens a file.
+    ///
+    /// - Throws: ``FileError``; for what is no regular file, with what it is.
+    package init(_ path: String) throws {
         self.path = path
-        // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-        let opened = Glibc.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-        guard opened >= 0 else { throw FileError("open", path, number: errno) }
-        var status = stat()
-        let isKnown = fstat(opened, &status) == 0
-        let number = errno
-        guard isKnown, status.st_mode & S_IFMT == S_IFREG else {
-            Glibc.close(opened)
-            throw isKnown
-                ? FileError("read", path, reason: "it is not a regular file")
-                : FileError("look at", path, number: number)
-        }
-        descriptor = opened
+        let (descriptor, status) = try RegularFile.open(path, O_RDONLY)
+        self.descriptor = descriptor
         size = Int(status.st_size)
-        identity = [
-            Int(status.st_dev), Int(truncatingIfNeeded: status.st_ino), size, status.st_ctim.tv_sec,
-            status.st_ctim.tv_nsec,
-        ]
+        identity = Self.identity(status)
     }
 
     deinit {
         Glibc.close(descriptor)
     }
 
+    private static func identity(_ status: stat) -> [Int] {
+        [
+            Int(status.st_dev), Int(truncatingIfNeeded: status.st_ino), Int(status.st_size), status.st_ctim.tv_sec,
+            status.st_ctim.tv_nsec,
+        ]
+    }
+
+    /// Another name of this very file, whatever has its path by now; valid as long as this value lives.
+    var openName: String { "/proc/self/fd/\(descriptor)" }
+
+    /// Whether the file is in the state in which it was opened; a new link to it, or other rights, count as a change.
+    var isUnchanged: Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && Self.identity(status) == identity
+    }
+
     /// The whole contents.
     ///
     /// - Parameter limit: The most bytes that the caller is ready to hold.
-    func bytes(limit: Int) throws -> [UInt8] {
+    package func bytes(limit: Int) throws -> [UInt8] {
         guard size <= limit else {
             throw FileError(
                 "read", path, reason: "it has \(size) bytes, more than the \(limit) that such a file may have")
@@ -50,6 +55,26 @@ struct InputFile: ~Copyable {
             bytes.append(contentsOf: piece)
         }
         return bytes
+    }
+
+    /// A part of the contents.
+    ///
+    /// - Parameters:
+    ///   - offset: Of its first byte.
+    ///   - count: The most bytes; fewer where the file ends before.
+    package func bytes(from offset: Int, atMost count: Int) throws -> [UInt8] {
+        let path = path
+        let descriptor = descriptor
+        return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count {
+                let read = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+                if read < 0, errno == EINTR { continue }
+                guard read >= 0 else { throw FileError("read", path, number: errno) }
+                if read == 0 { return }
+                filled += read
+            }
+        }
     }
 
     /// SHA-256 of the contents.

@@ -10,6 +10,8 @@ package struct SystemCalls: Sendable {
     package var write: @Sendable (Int32, UnsafeRawBufferPointer) -> Int
     /// `fsync`: a file's or a folder's.
     package var synchronize: @Sendable (Int32) -> Int
+    /// `fdatasync`: of a log that grows.
+    package var synchronizeData: @Sendable (Int32) -> Int
     /// `close`.
     package var close: @Sendable (Int32) -> Int
     /// `rename`: from, to.
@@ -25,6 +27,7 @@ package struct SystemCalls: Sendable {
             return written < 0 ? -Int(errno) : written
         },
         synchronize: { answer(Glibc.fsync($0)) },
+        synchronizeData: { answer(Glibc.fdatasync($0)) },
         close: { answer(Glibc.close($0)) },
         rename: { answer(Glibc.rename($0, $1)) },
         unlink: { answer(Glibc.unlink($0)) })

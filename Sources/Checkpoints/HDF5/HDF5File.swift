@@ -82,10 +82,22 @@ public final class HDF5File {
     ///
     /// - Throws: ``HDF5Error`` when it is missing or not an HDF5 file.
     public static func open(path: String) throws -> HDF5File {
-        try HDF5File(name: path) {
-            let access = try HDF5Calls.accessList(file: path, inMemory: false, reading: true)
+        try open(path, label: path)
+    }
+
+    /// Opens for reading a file that is open already: libhdf5 sees the very file that was examined, whatever has its name
+    /// by now. The `InputFile` must live until this returns.
+    ///
+    /// - Throws: ``HDF5Error`` when it is not an HDF5 file, or was removed meanwhile.
+    static func open(_ file: borrowing InputFile) throws -> HDF5File {
+        try open(file.openName, label: file.path)
+    }
+
+    private static func open(_ path: String, label: String) throws -> HDF5File {
+        try HDF5File(name: label) {
+            let access = try HDF5Calls.accessList(file: label, inMemory: false, reading: true)
             defer { H5Pclose(access) }
-            return try check(H5Fopen(path, CHDF5_read_only(), access), "cannot be opened", file: path)
+            return try check(H5Fopen(path, CHDF5_read_only(), access), "cannot be opened", file: label)
         }
     }
 

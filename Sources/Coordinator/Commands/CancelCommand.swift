@@ -60,6 +60,12 @@ private struct Cancellation {
 
     /// Finds out what must be done to a run.
     mutating func add(_ directory: RunDirectory) {
+        do {
+            try directory.requireRegularFiles()
+        } catch {
+            failures.append("\(error)")
+            return
+        }
         guard let submission = Submission.read(from: directory) else {
             failures.append(
                 "\(printable(directory.path)) was not submitted to SLURM; stop a run on a machine with Ctrl-C or SIGTERM"

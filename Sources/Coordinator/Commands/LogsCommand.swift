@@ -30,10 +30,13 @@ struct LogsCommand: ParsableCommand {
         guard directory.isPrepared else {
             throw DiptychFailure(.inputOutput, "\(printable(directory.path)) is not a run: it has no job.yaml")
         }
+        try directory.requireRegularFiles()
         let machine = Machine.current()
         let submission = Submission.read(from: directory)
         let file =
             workers ? directory.workerOutput : rank != nil ? directory.events : submission?.log ?? directory.events
+        // The name of SLURM's log is the run's own word.
+        try RunDirectory.requireRegular(file, limit: RunDirectory.largestOutput)
         if access(file, R_OK) != 0, !follow {
             throw DiptychFailure(
                 .inputOutput,
@@ -46,7 +49,11 @@ struct LogsCommand: ParsableCommand {
             let isOver =
                 !follow
                 || !RunLock.isHeld(directory) && question.ask { !Self.isWithSlurm(submission, directory, machine) }
-            for line in tail.lines() where isWanted(line) { Console.write(printable(line) + "\n", to: STDOUT_FILENO) }
+            while true {
+                let lines = tail.lines()
+                if lines.isEmpty { break }
+                for line in lines where isWanted(line) { Console.write(printable(line) + "\n", to: STDOUT_FILENO) }
+            }
             if isOver { return }
             usleep(500_000)
         }
@@ -71,19 +78,15 @@ struct LogsCommand: ParsableCommand {
 /// The lines that are added to a file.
 private final class FileTail {
     private let path: String
-    private var offset: UInt64 = 0
+    private var offset = 0
 
     init(_ path: String) { self.path = path }
 
-    /// The whole lines since the last call.
+    /// The whole lines since the last call, or the first of them: none when there are no more.
     func lines() -> [String] {
-        guard let handle = FileHandle(forReadingAtPath: path) else { return [] }
-        defer { try? handle.close() }
-        guard (try? handle.seek(toOffset: offset)) != nil, let bytes = try? handle.readToEnd(),
-            let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
-        else { return [] }
-        offset += UInt64(end - bytes.startIndex + 1)
-        return bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
+        let bytes = FileBytes.readLines(of: path, from: &offset)
+        guard !bytes.isEmpty else { return [] }
+        return bytes.dropLast().split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
             String(decoding: $0, as: UTF8.self)
         }
     }

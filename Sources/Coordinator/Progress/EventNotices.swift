@@ -11,6 +11,7 @@ package struct EventNotices {
         var reason: String?
         var model: String?
         var step: Int?
+        var lines: Int?
     }
 
     private let path: String
@@ -43,18 +44,18 @@ package struct EventNotices {
                 return nil
             }
             return "checkpoint of \(printable(model)): saved again, at step \(step)"
+        case EventLog.Kind.logIncomplete.rawValue:
+            guard let model = event.model, let step = event.step, let lines = event.lines else { return nil }
+            return
+                "log of \(printable(model)): it has \(lines) lines, expected \(step), one for each step that is done. The "
+                + "others were lost, as by a power cut or by hand, and cannot be made again; the checkpoint is whole and "
+                + "training goes on from it"
         default: return nil
         }
     }
 
     /// The lines that have been finished since the last call.
     private mutating func wholeLines() -> [Data] {
-        guard let file = FileHandle(forReadingAtPath: path) else { return [] }
-        defer { try? file.close() }
-        guard (try? file.seek(toOffset: UInt64(offset))) != nil, let bytes = try? file.readToEnd(),
-            let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
-        else { return [] }
-        offset += end - bytes.startIndex + 1
-        return bytes[..<end].split(separator: UInt8(ascii: "\n")).map { Data($0) }
+        FileBytes.readLines(of: path, from: &offset).split(separator: UInt8(ascii: "\n")).map { Data($0) }
     }
 }

@@ -41,7 +41,7 @@ package struct TimeLimit: Hashable {
 package final class TimeLimitWatch {
     private var limit: TimeLimit
     private let clock = Stopwatch()
-    private var offset: UInt64 = 0
+    private var offset = 0
     /// How many checkpoints of former executions count.
     private static let newest = 11
     /// The longest checkpoint of this execution.
@@ -89,13 +89,12 @@ package final class TimeLimitWatch {
 
     /// The seconds of the checkpoints that the event log tells of since the last look.
     private func newSaves() -> [Double] {
-        guard let handle = FileHandle(forReadingAtPath: events) else { return [] }
-        defer { try? handle.close() }
-        guard (try? handle.seek(toOffset: offset)) != nil, let bytes = try? handle.readToEnd(),
-            let end = bytes.lastIndex(of: UInt8(ascii: "\n"))
-        else { return [] }
-        offset += UInt64(end - bytes.startIndex + 1)
-        return Self.saves(in: bytes[...end])
+        var saves: [Double] = []
+        while true {
+            let lines = FileBytes.readLines(of: events, from: &offset)
+            if lines.isEmpty { return saves }
+            saves += Self.saves(in: lines)
+        }
     }
 
     /// The seconds of each checkpoint that lines of the event log tell of.

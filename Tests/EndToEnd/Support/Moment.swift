@@ -35,6 +35,7 @@ enum Moment: String, CaseIterable {
         try wait(for: run, folder)
         let ranks = run.ranks
         for rank in ranks { rank.send(SIGSTOP) }
+        try run.wait(until: "the ranks are halted") { ranks.allSatisfy(\.isHalted) }
         run.send(signal)
         try run.wait(until: "the ranks are asked to stop") { ranks.allSatisfy { $0.hasPending(SIGUSR1) } }
         for rank in ranks { rank.send(SIGCONT) }

@@ -25,6 +25,16 @@ struct LiveProcess: Hashable {
 
     func send(_ signal: Int32) { kill(number, signal) }
 
+    /// Whether each of its threads is halted. Before that, a signal that comes after SIGSTOP may still be taken.
+    var isHalted: Bool {
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(number)/task")) ?? []
+        return !threads.isEmpty
+            && threads.allSatisfy { thread in
+                let bytes = FileManager.default.contents(atPath: "/proc/\(number)/task/\(thread)/status") ?? Data()
+                return String(decoding: bytes, as: UTF8.self).contains("\nState:\tT")
+            }
+    }
+
     /// Whether a signal has been sent to it that it has not taken yet, as when it is halted.
     func hasPending(_ signal: Int32) -> Bool {
         let bytes = FileManager.default.contents(atPath: "/proc/\(number)/status") ?? Data()

@@ -42,18 +42,21 @@ final class ProgramRun {
     ///   - folder: Where it works, and where its output goes.
     ///   - programs: The folder that holds the program; nil for the usual one.
     ///   - environment: Added to this process's environment.
+    ///   - signals: Options of env(1) for the signals that the program is to find blocked or ignored: none of them unless a
+    ///     test wants it, as in a shell. It would inherit what this thread blocks, and the threads of tests block all.
     init(
         _ program: Program, _ arguments: [String], in folder: TemporaryFolder, programs: String? = nil,
-        environment: [String: String] = [:]
+        environment: [String: String] = [:], signals: [String] = []
     ) throws {
         self.folder = folder
         label = "\(program.rawValue) \(arguments.joined(separator: " "))"
         let name = folder.file("output-\(UUID().uuidString)")
         files = (name, name + ".error")
         for file in [files.output, files.error] { try Data().write(to: URL(fileURLWithPath: file)) }
-        process.executableURL = URL(
-            fileURLWithPath: try programs.map { "\($0)/\(program.rawValue)" } ?? program.path)
-        process.arguments = arguments
+        let path = try programs.map { "\($0)/\(program.rawValue)" } ?? program.path
+        // It replaces itself by the program, which so has its number.
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["--default-signal"] + signals + [path] + arguments
         process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
         process.environment = Self.environment(mark: mark, folder: folder).merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice

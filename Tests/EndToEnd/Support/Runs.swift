@@ -30,6 +30,14 @@ enum Runs {
         return new
     }
 
+    private static let largeRun = Result {
+        let job = try kept(TinyJob())
+        return Made(job: job, result: try RunResult(job.finish(ranks: 2, set: TinyJob.large), job.run))
+    }
+
+    /// The tiny job on many images (`TinyJob.large`), run to its end without interruption.
+    static func large() throws -> Made { try largeRun.get() }
+
     /// A copy of a run of the tiny job that was stopped in the middle of distill.
     static func stopped() throws -> TinyJob { try TinyJob(copying: halted.get()) }
 

@@ -10,6 +10,13 @@ struct TinyJob: Sendable {
     /// Lanes of teach and of distill.
     static let lanes = 4
 
+    /// Makes the split that of 50,000 images, which takes long enough for something to be done to it.
+    static let large = [
+        "data.images=/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
+        "data.labels=/usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz",
+        "data.members=50000", "teach.steps=20", "distill.steps=20",
+    ]
+
     private static let yaml = """
         name: tiny
         seed: 7
@@ -67,12 +74,14 @@ struct TinyJob: Sendable {
     /// - Parameters:
     ///   - programs: Programs of a test's own.
     ///   - environment: Added to this process's environment.
+    ///   - signals: What is blocked or ignored, as options of env(1).
     func start(
-        ranks: Int, set: [String] = [], programs: AlteredPrograms? = nil, environment: [String: String] = [:]
+        ranks: Int, set: [String] = [], programs: AlteredPrograms? = nil, environment: [String: String] = [:],
+        signals: [String] = []
     ) throws -> ProgramRun {
         try ProgramRun(
             .diptych, arguments(ranks: ranks, set: set), in: folder, programs: programs?.path,
-            environment: environment)
+            environment: environment, signals: signals)
     }
 
     /// Runs `diptych run` to its end.
