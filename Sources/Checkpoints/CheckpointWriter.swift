@@ -10,6 +10,8 @@ public final class CheckpointWriter: @unchecked Sendable {
     private var saving = false
     private var failure: (any Error)?
     private var saved: [Manifest] = []
+    private var isMakingRoom = false
+    private var room: StagingFile?
 
     let store: CheckpointStore
     private let kept: Int
@@ -23,6 +25,39 @@ public final class CheckpointWriter: @unchecked Sendable {
         precondition(kept >= 1, "at least one checkpoint is always kept")
         self.store = store
         self.kept = kept
+    }
+
+    /// Begins to make room for the copies of a small model, whose short steps would otherwise wait for it at the first
+    /// save. Returns at once. What fails is tried again by the save.
+    ///
+    /// - Parameters:
+    ///   - model: The model's name.
+    ///   - parameters: The number of its weights.
+    public func makeRoom(model: String, parameters: Int) {
+        let bytes = Checkpoint.Vector.allCases.count * parameters * MemoryLayout<Float>.stride
+        guard bytes <= StagingFile.largestKept else { return }
+        condition.withLock { isMakingRoom = true }
+        let thread = Thread { [self] in
+            yieldToTraining()
+            let file = try? StagingFile(in: store, model: model, step: 0)
+            let isFilled: Void? = try? file?.fill(bytes: bytes)
+            condition.withLock {
+                room = isFilled == nil ? nil : file
+                isMakingRoom = false
+                condition.broadcast()
+            }
+        }
+        thread.name = "checkpoint"
+        thread.start()
+    }
+
+    /// The room that there is for a copy, for the one who takes it.
+    func takeRoom() -> StagingFile? {
+        condition.lock()
+        defer { condition.unlock() }
+        while isMakingRoom { condition.wait() }
+        defer { room = nil }
+        return room
     }
 
     /// Begins to save; returns at once unless the save before is still under way, which is waited for.
@@ -45,7 +80,10 @@ public final class CheckpointWriter: @unchecked Sendable {
             yieldToTraining()
             do {
                 let manifest = try store.save(checkpoint)
-                condition.withLock { saved.append(manifest) }
+                condition.withLock {
+                    saved.append(manifest)
+                    room = (checkpoint as? StagedCheckpoint)?.reusableFile
+                }
                 try store.retain(model: checkpoint.model, newest: kept)
             } catch {
                 condition.withLock { failure = error }

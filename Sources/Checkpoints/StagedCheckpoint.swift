@@ -1,10 +1,9 @@
 import Glibc
 
 /// A model's state on its way into a checkpoint: copied to a nameless file in the checkpoints' folder, from which the
-/// checkpoint is written while training goes on.
+/// checkpoint is written while training goes on; see ``StagingFile``.
 ///
-/// The copy of a large model would otherwise double its memory for as long as the save takes. The file's pages are the
-/// system's to keep or to write out, and vanish with the last descriptor, also when the process is killed.
+/// A copy of a large model in memory would double its memory for as long as the save takes.
 ///
 /// The four vectors are appended one after the other, in the order of ``Checkpoint/Vector``. A failure to write is kept
 /// and thrown by the save, like any other of its failures.
@@ -23,18 +22,17 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
     /// The parameters, in bytewise order of their names.
     public let entries: [Checkpoint.Entry]
 
-    private let path: String
-    private let calls: SystemCalls
-    private var descriptor: Int32 = -1
+    /// The copy; nil when no file could be made.
+    private var file: StagingFile?
     private var failure: (any Error)?
     private var notFinite: CheckpointError?
     /// Floats of all vectors appended so far.
     private var appended = 0
 
-    /// Makes room in a store; a failure shows when the checkpoint is saved.
+    /// Makes room in a store, or takes the room that there is; a failure shows when the checkpoint is saved.
     init(
         model: String, phase: String, step: Int, jobHash: String, ledger: String, entries: [Checkpoint.Entry],
-        store: CheckpointStore
+        store: CheckpointStore, room: StagingFile?
     ) {
         self.model = model
         self.phase = phase
@@ -42,18 +40,15 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
         self.jobHash = jobHash
         self.ledger = ledger
         self.entries = entries
-        calls = store.calls
-        path = AtomicFile.temporaryName(for: store.path(model: model, step: step))
         attempt {
-            try store.prepareForWriting(model: model)
-            let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-            descriptor = Int32(try calls.retrying("create", path) { calls.open(path, flags, 0o600) })
-            try calls.retrying("remove", path) { calls.unlink(path) }
+            file = try room ?? StagingFile(in: store, model: model, step: step)
+            try file?.rewind()
         }
     }
 
-    deinit {
-        if descriptor >= 0 { _ = calls.close(descriptor) }
+    /// The file for the next copy, when this one has been saved; nil for a large model.
+    var reusableFile: StagingFile? {
+        4 * count * MemoryLayout<Float>.stride <= StagingFile.largestKept ? file : nil
     }
 
     private func attempt(_ body: () throws -> Void) {
@@ -71,15 +66,7 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
             "\(floats.count) floats appended to vector \(index) of \(count) at \(position)")
         appended += floats.count
         note(floats, of: Checkpoint.Vector.allCases[index], at: position)
-        attempt {
-            var rest = UnsafeRawBufferPointer(floats)[...]
-            while !rest.isEmpty {
-                let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(64 << 20))
-                let written = try calls.retrying("write", path) { calls.write(descriptor, piece) }
-                guard written > 0 else { throw FileError("write", path, number: EIO) }
-                rest = rest.dropFirst(written)
-            }
-        }
+        attempt { try file?.write(UnsafeRawBufferPointer(floats)) }
     }
 
     private func note(_ floats: UnsafeBufferPointer<Float>, of vector: Checkpoint.Vector, at position: Int) {
@@ -105,15 +92,8 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
         let index = Checkpoint.Vector.allCases.firstIndex(of: vector) ?? 0
         let size = MemoryLayout<Float>.stride
         let floats = try [Float](unsafeUninitializedCapacity: range.count) { buffer, initialized in
-            let bytes = UnsafeMutableRawBufferPointer(buffer)
-            var done = 0
-            while done < range.count * size {
-                let offset = (index * count + range.lowerBound) * size + done
-                let read = pread(descriptor, bytes.baseAddress! + done, range.count * size - done, off_t(offset))
-                if read < 0, errno == EINTR { continue }
-                guard read > 0 else { throw FileError("read", path, number: read < 0 ? errno : EIO) }
-                done += read
-            }
+            try file?.read(
+                into: UnsafeMutableRawBufferPointer(buffer), at: (index * count + range.lowerBound) * size)
             initialized = range.count
         }
         return floats[...]
@@ -136,6 +116,7 @@ extension CheckpointWriter {
         precondition(step >= 0, "a checkpoint's step is 0 or more, not \(step)")
         Checkpoint.requireOrder(of: entries)
         return StagedCheckpoint(
-            model: model, phase: phase, step: step, jobHash: jobHash, ledger: ledger, entries: entries, store: store)
+            model: model, phase: phase, step: step, jobHash: jobHash, ledger: ledger, entries: entries, store: store,
+            room: takeRoom())
     }
 }

@@ -129,6 +129,7 @@ struct Bench {
         let writer = checkpointFolder.flatMap {
             world.rank == 0 ? CheckpointWriter(store: CheckpointStore(directory: $0), keeping: 1) : nil
         }
+        writer?.makeRoom(model: "bench", parameters: trainer.parameters.count)
         let seconds = try (0..<warmup + steps).map { step in
             if step == warmup { warm() }
             let clock = Stopwatch()

@@ -25,6 +25,7 @@ package final class ModelArchive {
         group = trainer.group
         writer = group.rank == 0 ? CheckpointWriter(store: session.store, keeping: session.job.checkpoint.keep) : nil
         entries = trainer.parameters.checkpointEntries
+        writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
     }
 
     private var shards: Shards { trainer.plan.shards }

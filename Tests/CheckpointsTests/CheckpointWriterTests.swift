@@ -39,6 +39,50 @@ import Testing
         }
     }
 
+    /// One nameless file serves all copies of a small model, made before the first; after a failed save it is given up, for
+    /// it may be what fills the disk.
+    @Test func copiesOfASmallModelShareOneFile() throws {
+        try withFolder { folder in
+            let made = Mutex<[String]>([])
+            let full = Atomic<Bool>(false)
+            var calls = SystemCalls.real
+            calls.open = { path, flags, mode in
+                if flags & O_EXCL != 0, flags & O_RDWR != 0 { made.withLock { $0.append(path) } }
+                return SystemCalls.real.open(path, flags, mode)
+            }
+            calls.rename = { full.load(ordering: .relaxed) ? -Int(ENOSPC) : SystemCalls.real.rename($0, $1) }
+            let store = CheckpointStore(directory: folder, imageLimit: 256 << 20, calls: calls)
+            let writer = CheckpointWriter(store: store, keeping: 3)
+            /// Makes a copy of a sample, saves it, and says how many files were made before it was saved.
+            func save(_ step: Int) throws -> Int {
+                let whole = sample(step: step)
+                made.withLock { $0 = [] }
+                let staged = writer.stage(
+                    model: whole.model, phase: whole.phase, step: step, jobHash: whole.jobHash, entries: whole.entries)
+                for vector in [whole.weights, whole.ema, whole.firstMoment, whole.secondMoment] {
+                    vector.withUnsafeBufferPointer { staged.append($0) }
+                }
+                // The room that was made beforehand bears step 0.
+                let count = made.withLock { $0.count { !$0.contains("step-00000000") } }
+                try writer.save(staged)
+                try writer.finish()
+                let found = try #require(store.newest(model: "teacher-0").checkpoint)
+                #expect(found.weights == whole.weights && found.secondMoment == whole.secondMoment)
+                return count
+            }
+            writer.makeRoom(model: "teacher-0", parameters: sample(step: 1).weights.count)
+            let early = try (1...3).map(save)
+            #expect(early == [0, 0, 0])
+            full.store(true, ordering: .relaxed)
+            #expect(throws: FileError.self) { _ = try save(4) }
+            full.store(false, ordering: .relaxed)
+            let late = try (5...6).map(save)
+            #expect(late == [1, 0])
+            let kept = try store.verify().map(\.step)
+            #expect(kept == [3, 5, 6])
+        }
+    }
+
     @Test func errorsComeWithTheNextCallOnce() throws {
         try withFolder { folder in
             let full = Atomic<Bool>(false)
