@@ -1,8 +1,8 @@
 /// The tables of docs/scaling.md.
 package enum ScalingTable {
-    /// The network of google/ddpm-cifar10-32, 16 images per rank and step in one lane, 1.7 s of computing.
+    /// The network of google/ddpm-cifar10-32, 16 images per rank and step in one lane, 1.3 s of computing.
     package static let ddpmCIFAR10 = ScalingModel.Load(
-        parameters: 35_746_307, secondsPerImage: 1.7 / 16, imagesPerLane: 16, lateShare: 0.035)
+        parameters: 35_746_307, secondsPerImage: 1.3 / 16, imagesPerLane: 16, lateShare: 0.035)
 
     /// A network of 860 million weights, as the U-Net of Stable Diffusion 1.4, one image per rank and step. Assumed: 339
     /// billion multiply-adds forwards, three times as many in training, 200 GFLOP/s, the late share.
