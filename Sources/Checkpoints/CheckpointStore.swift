@@ -104,7 +104,15 @@ public final class CheckpointStore: Sendable {
     /// - Throws: ``FileError``, ``CheckpointError`` for an invalid name.
     public func prepareForWriting(model: String) throws {
         try requireModelName(model)
-        if prepared.withLock({ $0.contains(model) }) { return }
+        // One thread at a time: of two, each would find removed what it is about to remove.
+        try prepared.withLock { prepared in
+            if prepared.contains(model) { return }
+            try removeLeftovers(of: model)
+            prepared.insert(model)
+        }
+    }
+
+    private func removeLeftovers(of model: String) throws {
         let folder = "\(directory)/\(model)"
         try Folder.create(folder)
         let names = try Folder.names(folder)
@@ -118,6 +126,5 @@ public final class CheckpointStore: Sendable {
         for name in leftovers {
             try calls.retrying("remove", "\(folder)/\(name)") { calls.unlink("\(folder)/\(name)") }
         }
-        prepared.withLock { _ = $0.insert(model) }
     }
 }

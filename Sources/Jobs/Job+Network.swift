@@ -25,7 +25,7 @@ extension MemoryPlan.NetworkCost {
     /// - Parameters:
     ///   - configuration: The network.
     ///   - job: Gives the lanes' sizes, and whether blocks are computed again.
-    ///   - includesScratch: Whether to ask oneDNN for its kernels' scratch memory, which takes time; else only activations count.
+    ///   - includesScratch: Whether to ask kernels for their scratch memory, which takes time; else only activations count.
     /// - Precondition: The configuration is valid.
     public init(_ configuration: UNetConfiguration, job: Job, includesScratch: Bool = true) {
         let cost = configuration.cost
@@ -38,6 +38,6 @@ extension MemoryPlan.NetworkCost {
                 uniqueKeysWithValues: sizes.map {
                     ($0, configuration.stepBytes(images: $0, recomputingBlocks: job.numerics.recomputeBlocks))
                 }),
-            multiplyAddsPerImage: cost.multiplyAdds)
+            reorderedParameters: cost.reorderedParameters, multiplyAddsPerImage: cost.multiplyAdds)
     }
 }

@@ -11,13 +11,17 @@ public struct MemoryPlan: Hashable, Sendable {
         /// The most bytes that a lane's passes hold at a time, gradients of weights included, by its number of images;
         /// where it is not known, only activations count.
         public var stepBytes: [Int: Int]
+        /// Weights of which kernels make a copy in their own order for each direction.
+        public var reorderedParameters: Int
         /// Multiply-adds of one image's forward pass.
         public var multiplyAddsPerImage: Int
 
         /// Names the costs.
         public init(
-            parameters: Int, activationFloatsPerImage: Int, stepBytes: [Int: Int] = [:], multiplyAddsPerImage: Int
+            parameters: Int, activationFloatsPerImage: Int, stepBytes: [Int: Int] = [:], reorderedParameters: Int = 0,
+            multiplyAddsPerImage: Int
         ) {
+            self.reorderedParameters = reorderedParameters
             self.stepBytes = stepBytes
             self.parameters = parameters
             self.activationFloatsPerImage = activationFloatsPerImage
@@ -27,7 +31,8 @@ public struct MemoryPlan: Hashable, Sendable {
 
     /// The memory of one rank in one phase, in bytes; of the rank that needs most.
     public struct RankBytes: Hashable, Sendable {
-        /// The flat vector of weights; with several lanes also their copies in the kernels' order, one for each direction.
+        /// The flat vector of weights; with several lanes also copies in the kernels' order, for each direction, of those
+        /// that Winograd's algorithm does not read as they are.
         public var weights: Int
         /// Frozen teachers, with their copy for the forward pass.
         public var teachers: Int
@@ -102,7 +107,8 @@ public struct MemoryPlan: Hashable, Sendable {
             let activations = 4 * cost.activationFloatsPerImage * options.imagesPerLane
             let step = cost.stepBytes[options.imagesPerLane] ?? activations
             let rank = RankBytes(
-                weights: (1 + copies) * 4 * padded, teachers: teachers * 2 * 4 * padded,
+                weights: 4 * (padded + copies * cost.reorderedParameters),
+                teachers: 4 * teachers * (padded + cost.reorderedParameters),
                 gradients: (sums - 1) * 4 * padded, optimizer: 3 * 4 * shard, activations: activations,
                 working: max(0, step - activations), process: Self.processBytes, saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest?.total ?? 0, exchangedExtra: widest?.extra ?? 0)

@@ -46,7 +46,7 @@ public struct ScalingModel: Hashable, Sendable {
 
         /// Describes a cluster; memory and update as fitted in docs/scaling.md unless given.
         public init(
-            network: Link, ranksPerHost: Int = 1, memory: Link = .fittedMemory, updateSeconds: Double = 1.3e-9
+            network: Link, ranksPerHost: Int = 1, memory: Link = .fittedMemory, updateSeconds: Double = 0.8e-9
         ) {
             precondition(ranksPerHost > 0, "a host has at least one rank, not \(ranksPerHost)")
             self.memory = memory

@@ -34,14 +34,19 @@ package enum ScalingTable {
     }
 
     /// What helps where ranks share a slow link: `ddpm-cifar10`, 256 ranks, 16 a host, 10 Gbit/s.
-    package static var remedies: [String] {
-        let cluster = ScalingModel.Cluster(network: .network(gigabits: 10), ranksPerHost: 16)
+    package static var remedies: [String] { remedies(for: ddpmCIFAR10, gigabits: 10) }
+
+    /// The same for the large network at 100 Gbit/s.
+    package static var remediesForLarge: [String] { remedies(for: large, gigabits: 100) }
+
+    private static func remedies(for load: ScalingModel.Load, gigabits: Double) -> [String] {
+        let model = ScalingModel(
+            load, on: ScalingModel.Cluster(network: .network(gigabits: gigabits), ranksPerHost: 16))
         return table(
             ["images per rank and step", "lanes per rank", "seconds per step", "efficiency"],
             [1, 2, 4, 8, 16].map {
-                let model = ScalingModel(ddpmCIFAR10, on: cluster)
-                return [
-                    "\(16 * $0)", "\($0)", tenths(model.step(lanes: 256 * $0, ranks: 256).total),
+                [
+                    "\(load.imagesPerLane * $0)", "\($0)", tenths(model.step(lanes: 256 * $0, ranks: 256).total),
                     percent(model.efficiency(lanes: 256 * $0, ranks: 256)),
                 ]
             })

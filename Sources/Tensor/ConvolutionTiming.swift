@@ -10,8 +10,8 @@ extension DirectedConvolution {
     /// counts, which other processes lengthen least. One sample repeats a convolution for at least two milliseconds.
     ///
     /// - Parameter samples: Samples of each algorithm, at least 1; their median counts.
-    /// - Returns: Seconds of one execution, by algorithm. In the network's own layouts; for the gradient of the weights,
-    ///   its way into the parameter's layout is included.
+    /// - Returns: Seconds of one execution, by algorithm. In the network's own layouts, with weights and their gradients
+    ///   in the parameter's.
     package func seconds(samples: Int) -> [ConvolutionAlgorithm: Double] {
         precondition(samples > 0, "a median needs a sample")
         let arrays = TimedArrays(shape)
@@ -70,6 +70,8 @@ private struct TimedArrays {
     }
 
     func run(_ compiled: any CompiledConvolution, _ direction: ConvolutionDirection) {
+        // As in a new step: what a way needs of the weights, it makes.
+        weight.valuesChanged()
         switch direction {
         case .forward:
             compiled.forward(source, weight: weight, bias: bias, into: result)

@@ -1,6 +1,7 @@
 import CKernels
 
-/// The C kernels, seen from tensors. Unsafe pointers of tensors stay in this file and in OneDNN's.
+/// The C kernels, seen from tensors. Unsafe pointers of tensors stay in this file, in OneDNN's,
+/// and in the two ways to compute a convolution.
 ///
 /// Every function writes its result into tensors that the caller made; shapes have been checked by the tape.
 enum Kernels {

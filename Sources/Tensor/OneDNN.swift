@@ -150,7 +150,7 @@ enum OneDNN {
             Primitive.query(descriptor, role.query, role.index, name)
         }
 
-        /// oneDNN's name of the implementation, such as `jit_wino_4x3:avx512_core`.
+        /// oneDNN's name of the implementation, such as `jit:avx512_core`.
         var implementation: String {
             var text: UnsafePointer<CChar>?
             check(dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &text), "dnnl_query_impl_info_str")

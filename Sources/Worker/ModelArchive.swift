@@ -25,7 +25,6 @@ package final class ModelArchive {
         group = trainer.group
         writer = group.rank == 0 ? CheckpointWriter(store: session.store, keeping: session.job.checkpoint.keep) : nil
         entries = trainer.parameters.checkpointEntries
-        writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
     }
 
     private var shards: Shards { trainer.plan.shards }
@@ -55,6 +54,8 @@ package final class ModelArchive {
             }
             return found?.step ?? 0
         }
+        // Only now: what killed processes left in the model's folder has been removed, by this thread alone.
+        writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
         guard step > 0 else { return 0 }
         let optimizer = trainer.optimizer
         try scatter(found?.ema, into: optimizer.movingAverage)

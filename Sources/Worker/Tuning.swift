@@ -3,7 +3,7 @@ import Foundation
 import Jobs
 import Tensor
 
-/// Finds the convolutions of a network and times each by every algorithm that oneDNN offers; on one rank.
+/// Finds the convolutions of a network and times each by every algorithm that there is; on one rank.
 package struct Tuning {
     /// A pass through the network that a job makes again and again.
     package struct Pass: Hashable, Sendable {
@@ -67,8 +67,7 @@ package struct Tuning {
 
     private func entry(for convolution: DirectedConvolution) -> ConvolutionFile.Entry {
         let times = convolution.seconds(samples: samples).mapValues { rounded($0 * 1e3) }
-        // Where oneDNN lacks what the rule prefers, direct convolution takes its place.
-        let rule = times[convolution.rule] == nil ? .direct : convolution.rule
+        let rule = convolution.rule
         let ruleTime = times[rule] ?? .infinity
         let best = ConvolutionAlgorithm.allCases.min { times[$0] ?? .infinity < times[$1] ?? .infinity } ?? rule
         let isWorthIt = (times[best] ?? .infinity) < (1 - Self.margin) * ruleTime

@@ -223,6 +223,32 @@ import Testing
         }
     }
 
+    /// Fails when threads that come at once each remove the same leftovers: the second finds none, which is an error.
+    @Test func leftoversAreRemovedByOneThreadAlone() throws {
+        try withFolder { folder in
+            try CheckpointStore(directory: folder).save(sample(step: 1))
+            let leftovers = (0..<20).map { "step-00000002.h5.partial-\(String(format: "%016x", $0))" }
+            for name in leftovers { try overwrite("\(folder)/teacher-0/\(name)", [1]) }
+            var calls = SystemCalls.real
+            calls.unlink = {
+                usleep(1000)
+                return SystemCalls.real.unlink($0)
+            }
+            let store = CheckpointStore(directory: folder, imageLimit: 256 << 20, calls: calls)
+            let failures = Mutex<[String]>([])
+            DispatchQueue.concurrentPerform(iterations: 4) { _ in
+                do {
+                    try store.prepareForWriting(model: "teacher-0")
+                } catch {
+                    failures.withLock { $0.append("\(error)") }
+                }
+            }
+            let found = failures.withLock { $0 }
+            #expect(found.isEmpty, "\(found)")
+            #expect(try names(in: "\(folder)/teacher-0").count == 2)
+        }
+    }
+
     @Test func fullDiskUnderHDF5ItselfLeavesTheOld() async {
         // In a process of its own: the limit on file sizes holds for all of it.
         await #expect(processExitsWith: .success) {

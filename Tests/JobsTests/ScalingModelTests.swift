@@ -70,7 +70,9 @@ import Testing
 
     @Test func theGuideHoldsTheTablesOfTheFormula() throws {
         let guide = try String(contentsOfFile: repository + "docs/scaling.md", encoding: .utf8)
-        for table in [ScalingTable.efficiency, ScalingTable.remedies, ScalingTable.unevenLanes] {
+        for table in [
+            ScalingTable.efficiency, ScalingTable.remedies, ScalingTable.remediesForLarge, ScalingTable.unevenLanes,
+        ] {
             let text = table.joined(separator: "\n")
             #expect(guide.contains("\n" + text + "\n"), "docs/scaling.md must hold:\n\(text)")
         }

@@ -1,3 +1,5 @@
+import Tensor
+
 /// What a network costs, reckoned from its options without building it.
 public struct UNetCost: Hashable, Sendable {
     /// Trainable scalars.
@@ -7,6 +9,8 @@ public struct UNetCost: Hashable, Sendable {
     public internal(set) var multiplyAdds = 0
     /// Of those, the convolutions' and linear layers'.
     public internal(set) var layerMultiplyAdds = 0
+    /// Weights that a kernel reads in another order than the parameter's: of convolutions that are computed directly.
+    public internal(set) var reorderedParameters = 0
     /// Floats that the forward pass keeps for the backward pass of one image: an estimate, channels rounded up to 16.
     public internal(set) var activationFloats = 0
     /// The same, when blocks are computed again: what lies between them, and the largest block.
@@ -40,6 +44,7 @@ public struct UNetCost: Hashable, Sendable {
         count(&part)
         parameters += part.parameters
         multiplyAdds += part.multiplyAdds
+        reorderedParameters += part.reorderedParameters
         layerMultiplyAdds += part.layerMultiplyAdds
         activationFloats += part.activationFloats
         floatsWithinBlocks += part.floatsWithinBlocks
@@ -67,7 +72,13 @@ public struct UNetCost: Hashable, Sendable {
         largestBlockFloats = max(largestBlockFloats, activationFloats - before)
     }
 
-    mutating func convolution(from inChannels: Int, to outChannels: Int, kernel: Int, pixels: Int) {
+    mutating func convolution(from inChannels: Int, to outChannels: Int, kernel: Int, stride: Int = 1, pixels: Int) {
+        let shape = ConvolutionShape(
+            source: [1, inChannels, 8, 8], weights: [outChannels, inChannels, kernel, kernel], stride: stride,
+            padding: Padding(kernel / 2), hasBias: true)
+        if DirectedConvolution(shape, .forward).rule == .direct {
+            reorderedParameters += inChannels * outChannels * kernel * kernel
+        }
         linear(from: inChannels * kernel * kernel, to: outChannels, rows: pixels)
     }
 
@@ -159,7 +170,8 @@ extension UNetConfiguration {
         // Every result goes on to a norm, and up as a skip connection.
         cost.keep(channels: channels[level], pixels: pixels(level: level), copies: layersPerBlock)
         if level < channels.count - 1 {
-            cost.convolution(from: channels[level], to: channels[level], kernel: 3, pixels: smaller(level))
+            cost.convolution(
+                from: channels[level], to: channels[level], kernel: 3, stride: 2, pixels: smaller(level))
             cost.keep(channels: channels[level], pixels: smaller(level))
         }
     }

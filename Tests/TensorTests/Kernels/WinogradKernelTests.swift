@@ -42,6 +42,8 @@ import Testing
         Case(images: 1, channels: 32, filters: 80, height: 4, width: 8),
         // More tiles than a block has, the last block shorter.
         Case(images: 13, channels: 16, filters: 20, height: 11, width: 9),
+        // Several groups and several blocks, and kernels turned deeper than a product takes at once.
+        Case(images: 5, channels: 24, filters: 136, height: 16, width: 16),
     ]
 
     @Test(arguments: Level.all, cases) func everyDirectionMatchesTheSum(_ level: Level, _ c: Case) {
