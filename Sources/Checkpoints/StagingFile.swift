@@ -41,13 +41,7 @@ final class StagingFile: @unchecked Sendable {
     ///
     /// - Throws: ``FileError``.
     func write(_ bytes: UnsafeRawBufferPointer) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(64 << 20))
-            let written = try calls.retrying("write", path) { calls.write(descriptor, piece) }
-            guard written > 0 else { throw FileError("write", path, number: EIO) }
-            rest = rest.dropFirst(written)
-        }
+        try calls.writeAll(bytes, to: descriptor, path)
     }
 
     /// Writes so many zeros.

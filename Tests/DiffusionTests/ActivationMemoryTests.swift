@@ -14,6 +14,15 @@ import Testing
         ),
     ]
 
+    /// Copies in other orders are made of the weights of 1x1 convolutions, of those that halve an image, and of the entrance's.
+    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2), arguments: networks)
+    func planKnowsWhichWeightsAreCopied(network: (name: String, configuration: UNetConfiguration, images: Int)) {
+        let copied = UNet2D(network.configuration).parameters.filter {
+            $0.shape.count == 4 && ($0.shape[2] == 1 || $0.name.contains("downsamplers") || $0.shape[1] < 8)
+        }
+        #expect(network.configuration.cost.reorderedParameters == copied.reduce(0) { $0 + $1.shape.reduce(1, *) })
+    }
+
     /// The figures that `diptych plan` shows: what lies between the passes, and, with working memory, the most that a whole
     /// step holds. In a process of its own, for the pool is the process's. Fails when a convolution keeps its input, which the
     /// norm before it can make again, when the estimate forgets a kind of layer, and when a block that is computed again is

@@ -80,16 +80,7 @@ public final class AtomicFile {
     /// - Throws: ``FileError``.
     public func write(_ bytes: [UInt8]) throws {
         guard let descriptor else { preconditionFailure("\(path) was committed or discarded before this write") }
-        try bytes.withUnsafeBytes { all in
-            var rest = all[...]
-            while !rest.isEmpty {
-                // Linux writes at most 2 GiB a call; smaller pieces also let a full disk show early.
-                let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(64 << 20))
-                let written = try calls.retrying("write", temporaryPath) { calls.write(descriptor, piece) }
-                guard written > 0 else { throw FileError("write", temporaryPath, number: EIO) }
-                rest = rest.dropFirst(written)
-            }
-        }
+        try bytes.withUnsafeBytes { try calls.writeAll($0, to: descriptor, temporaryPath) }
     }
 
     /// Reads the temporary file from its beginning: what is on its way to the medium, however it got there.

@@ -42,6 +42,20 @@ package struct SystemCalls: Sendable {
             return result
         }
     }
+
+    /// Writes all bytes, in as many calls as it takes.
+    ///
+    /// - Throws: ``FileError``.
+    func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            // Linux writes at most 2 GiB a call; smaller pieces also let a full disk show early.
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(64 << 20))
+            let written = try retrying("write", path) { write(descriptor, piece) }
+            guard written > 0 else { throw FileError("write", path, number: EIO) }
+            rest = rest.dropFirst(written)
+        }
+    }
 }
 
 private func answer(_ result: Int32) -> Int {

@@ -16,7 +16,8 @@ import Testing
         var source: Images { testImages(images, channels, height, width, salt: 60) }
         var weights: [Double] { testNumbers(filters * channels * 9, 61) }
         var bias: [Double] { testNumbers(filters, 62) }
-        var result: Images {
+        var result: Images { result(bias: bias) }
+        func result(bias: [Double]?) -> Images {
             Twin.convolution(
                 source, weight: weights, outputs: filters, kernelHeight: 3, kernelWidth: 3, bias: bias,
                 padding: padding)
@@ -57,6 +58,11 @@ import Testing
         }
         let size = Double(9 * c.channels).squareRoot()
         expectClose(result.unblocked(out, block), result.values, absolute: 2e-5 * size, relative: 0)
+        withScratch(level, &shape, diptych_winograd_result) {
+            level.kernels.winograd_forward(&$0, c.source.blocked(block), c.weights.floats, nil, &out, $1)
+        }
+        let bare = c.result(bias: nil)
+        expectClose(bare.unblocked(out, block), bare.values, absolute: 2e-5 * size, relative: 0, "without bias")
 
         let twin = convolutionGradients(c.source, weights: c.weights, gradient: gradient, padding: c.padding)
         var dx = garbage(c.source.blockedCount(block))
@@ -93,6 +99,12 @@ import Testing
             level.kernels.winograd_forward(&$0, c.source.blocked(block), c.weights.floats, c.bias.floats, &all, $1)
         }
         let image = all.count / c.images
+        let gradients = c.gradient.blocked(block)
+        let gradient = gradients.count / c.images
+        var allSources = garbage(c.source.blockedCount(block))
+        withScratch(level, &shape, diptych_winograd_of_source) {
+            level.kernels.winograd_source_gradient(&$0, gradients, c.weights.floats, &allSources, $1)
+        }
         for first in [0, 4, 10] {
             var one = batch(of: 1).shape
             var out = garbage(image)
@@ -103,6 +115,12 @@ import Testing
                     &$0, Array(source[first * size..<(first + 1) * size]), c.weights.floats, c.bias.floats, &out, $1)
             }
             #expect(out == Array(all[first * image..<(first + 1) * image]), "image \(first)")
+            var dx = garbage(size)
+            withScratch(level, &one, diptych_winograd_of_source) {
+                level.kernels.winograd_source_gradient(
+                    &$0, Array(gradients[first * gradient..<(first + 1) * gradient]), c.weights.floats, &dx, $1)
+            }
+            #expect(dx == Array(allSources[first * size..<(first + 1) * size]), "gradient of image \(first)")
         }
     }
 
