@@ -97,7 +97,8 @@ format:
 	swift format --in-place --recursive --parallel Package.swift Sources Tests
 
 bench: build
-	bench/run --programs $(PROGRAMS) $(if $(TORCH),--torch $(TORCH))
+	bench/run --programs $(PROGRAMS) --long --floor $(if $(TORCH),--torch $(TORCH))
+	bench/first-step --programs $(PROGRAMS)
 
 parity: test-deps
 	@test -n "$(TORCH)" || { echo "make parity TORCH=PYTHON: name a Python that has torch and diffusers"; exit 64; }

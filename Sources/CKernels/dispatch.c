@@ -116,14 +116,6 @@ void diptych_scale(const float *x, float factor, float *out, size_t count) {
     chosen->scale(x, factor, out, count);
 }
 
-void diptych_accumulate_scaled(float *a, const float *b, float factor, size_t count) {
-    chosen->accumulate_scaled(a, b, factor, count);
-}
-
-bool diptych_all_finite(const float *x, size_t count) {
-    return chosen->all_finite(x, count);
-}
-
 void diptych_channel_sums(const float *x, float *sums, size_t images, size_t channels, size_t pixels, size_t block) {
     chosen->channel_sums(x, sums, images, channels, pixels, block);
 }

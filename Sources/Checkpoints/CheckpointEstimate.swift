@@ -6,10 +6,6 @@ public struct CheckpointEstimate: Hashable, Sendable {
     public let fileBytes: Int
     /// Bytes on disk of the copy that training hands over while it goes on: four float32 vectors.
     public let stagingBytes: Int
-    /// Bytes of memory that saving takes: the file's image, in libhdf5's and in our hands, or, for a large checkpoint, its
-    /// largest parameters, one at a time.
-    public let workingBytes: Int
-
     /// Checkpoints up to this size are built in memory, larger ones in their temporary file.
     public static let largestImage = 16 << 20
 
@@ -22,7 +18,15 @@ public struct CheckpointEstimate: Hashable, Sendable {
         stagingBytes = 16 * parameters
         // zstd adds at most 1/256 to what it cannot compress; an object's header takes under 512 bytes.
         fileBytes = stagingBytes + stagingBytes / 256 + 4 * tensors * 1024 + (1 << 16)
-        workingBytes = fileBytes <= Self.largestImage ? 2 * fileBytes : 32 << 20
+    }
+
+    /// Bytes of memory that saving takes: the file's image, in libhdf5's and in our hands, or, for a large checkpoint, one
+    /// parameter at a time, as it was handed over and as it is read back, and libhdf5's chunks.
+    ///
+    /// - Parameter largestParameter: The number of elements of the largest tensor.
+    public func workingBytes(largestParameter: Int) -> Int {
+        fileBytes <= Self.largestImage
+            ? 2 * fileBytes : 2 * MemoryLayout<Float>.stride * largestParameter + 8 * HDF5File.chunkBytes
     }
 
     /// Bytes on disk for one model: the checkpoints that are kept, the one being written and what it is written from.

@@ -59,7 +59,11 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
     /// Appends elements to the vectors.
     ///
     /// - Precondition: No vector is exceeded.
-    public func append(_ floats: UnsafeBufferPointer<Float>) {
+    public func append(_ floats: Span<Float>) {
+        floats.withUnsafeBufferPointer { append(elements: $0) }
+    }
+
+    private func append(elements floats: UnsafeBufferPointer<Float>) {
         let (index, position) = (appended / max(count, 1), appended % max(count, 1))
         precondition(
             index < Checkpoint.Vector.allCases.count && position + floats.count <= count,

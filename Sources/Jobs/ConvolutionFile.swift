@@ -20,7 +20,7 @@ package struct ConvolutionFile: Hashable, Sendable {
         package var algorithm: ConvolutionAlgorithm
         /// What the rule in the source chose on the machine that was measured.
         package var rule: ConvolutionAlgorithm?
-        /// Median milliseconds of each algorithm that oneDNN offered there.
+        /// Median milliseconds of each algorithm that served it there.
         package var milliseconds: [ConvolutionAlgorithm: Double]
 
         /// Makes an entry.

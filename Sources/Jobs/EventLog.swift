@@ -18,7 +18,7 @@ public final class EventLog {
         case phaseBegan = "phase_began"
         /// A phase ended.
         case phaseEnded = "phase_ended"
-        /// Images per second over some steps.
+        /// Images per second over some steps, and the rank's peak memory.
         case rate
         /// A checkpoint was written and verified.
         case checkpoint

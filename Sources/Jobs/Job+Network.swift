@@ -38,6 +38,7 @@ extension MemoryPlan.NetworkCost {
                 uniqueKeysWithValues: sizes.map {
                     ($0, configuration.stepBytes(images: $0, recomputingBlocks: job.numerics.recomputeBlocks))
                 }),
-            reorderedParameters: cost.reorderedParameters, multiplyAddsPerImage: cost.multiplyAdds)
+            reorderedParameters: cost.reorderedParameters, largestParameter: cost.largestParameter,
+            multiplyAddsPerImage: cost.multiplyAdds)
     }
 }

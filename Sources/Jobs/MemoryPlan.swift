@@ -13,14 +13,17 @@ public struct MemoryPlan: Hashable, Sendable {
         public var stepBytes: [Int: Int]
         /// Weights of which kernels make a copy in their own order for each direction.
         public var reorderedParameters: Int
+        /// Scalars of the largest parameter.
+        public var largestParameter: Int
         /// Multiply-adds of one image's forward pass.
         public var multiplyAddsPerImage: Int
 
         /// Names the costs.
         public init(
             parameters: Int, activationFloatsPerImage: Int, stepBytes: [Int: Int] = [:], reorderedParameters: Int = 0,
-            multiplyAddsPerImage: Int
+            largestParameter: Int = 0, multiplyAddsPerImage: Int
         ) {
+            self.largestParameter = largestParameter
             self.reorderedParameters = reorderedParameters
             self.stepBytes = stepBytes
             self.parameters = parameters
@@ -45,6 +48,8 @@ public struct MemoryPlan: Hashable, Sendable {
         /// What a lane's passes hold beyond that at their peak: gradients of weights, which come while activations go,
         /// gradients of activations, scratch memory of the kernels.
         public var working: Int
+        /// Room for the sums of other ranks on their way to this one's shard.
+        public var receiving: Int
         /// Code, libraries, compiled kernels, MPI's buffers.
         public var process: Int
         /// What writing a checkpoint takes while training goes on; on the group's first rank.
@@ -52,7 +57,7 @@ public struct MemoryPlan: Hashable, Sendable {
 
         /// All of it.
         public var total: Int {
-            weights + teachers + gradients + optimizer + activations + working + process + saving
+            weights + teachers + gradients + optimizer + activations + working + receiving + process + saving
         }
     }
 
@@ -78,9 +83,9 @@ public struct MemoryPlan: Hashable, Sendable {
     public let paddedParameters: Int
 
     /// What a rank holds when nothing has been trained yet, and what the kernels of a network add to it: measured.
-    static let processBytes = 50 << 20
+    static let processBytes = 60 << 20
     /// Floats of a block; shards are whole blocks.
-    static let block = 16_384
+    package static let block = 16_384
 
     /// Plans a run.
     ///
@@ -95,7 +100,8 @@ public struct MemoryPlan: Hashable, Sendable {
         checkpointBytes = 4 * 4 * cost.parameters
         let trained = job.models.count - taken.count
         diskBytes = (job.checkpoint.keep * trained + taken.count + 2) * checkpointBytes
-        let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes
+        let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes(
+            largestParameter: cost.largestParameter)
         func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
         {
             let volumes = groups.map { ExchangeVolume(lanes: $0, of: options.lanes, padded: padded) }
@@ -110,7 +116,9 @@ public struct MemoryPlan: Hashable, Sendable {
                 weights: 4 * (padded + copies * cost.reorderedParameters),
                 teachers: 4 * teachers * (padded + cost.reorderedParameters),
                 gradients: (sums - 1) * 4 * padded, optimizer: 3 * 4 * shard, activations: activations,
-                working: max(0, step - activations), process: Self.processBytes, saving: saving)
+                working: max(0, step - activations),
+                receiving: groups.map { Self.receivingBytes($0, of: options.lanes, padded: padded) }.max() ?? 0,
+                process: Self.processBytes, saving: saving)
             return Phase(phase: phase, rank: rank, exchanged: widest?.total ?? 0, exchangedExtra: widest?.extra ?? 0)
         }
         var phases: [Phase] = []
@@ -122,5 +130,24 @@ public struct MemoryPlan: Hashable, Sendable {
                 plan(.distill, job.distill, [placement.distillLanes], teachers: job.taughtModels.count))
         }
         self.phases = phases
+    }
+
+    /// The most bytes that a rank of a group keeps for what it receives in a reduce-scatter: `ReductionPlan` of
+    /// `Communication`, which the coordinator does not link.
+    ///
+    /// - Parameters:
+    ///   - ranges: The lanes of each rank.
+    ///   - lanes: Lanes of the batch.
+    ///   - padded: Weights, padded to whole blocks.
+    package static func receivingBytes(_ ranges: [Range<Int>], of lanes: Int, padded: Int) -> Int {
+        let (room, largestPiece, inFlight) = (64 << 20, 1 << 20, 3)
+        let sums = ranges.map { LaneShape.subtrees(of: $0, lanes: lanes) }
+        let shards = Placement.deal(padded / block, among: ranges.count).map { $0.count * block }
+        return zip(sums, shards).map { own, shard in
+            let received = sums.reduce(0, +) - own
+            guard received > 0 else { return 0 }
+            let piece = max(1024, min(largestPiece, room / (received * inFlight * 4) / 1024 * 1024))
+            return received * inFlight * min(piece, shard) * 4
+        }.max() ?? 0
     }
 }

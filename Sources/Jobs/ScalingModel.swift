@@ -141,10 +141,11 @@ public struct ScalingModel: Hashable, Sendable {
 }
 
 extension ScalingModel.Link {
-    /// Shared memory of the machine of docs/scaling.md.
+    /// Shared memory of the machine of docs/scaling.md; its latency is assumed.
     public static let fittedMemory = ScalingModel.Link(latency: 5e-6, bandwidth: 5.8e9)
 
-    /// A network of so many gigabits per second, as MPI uses it over TCP: the fitted latency and share of the line rate.
+    /// A network of so many gigabits per second, as MPI uses it over TCP: an assumed latency, and the share of the
+    /// line rate that was measured.
     public static func network(gigabits: Double) -> ScalingModel.Link {
         ScalingModel.Link(latency: 30e-6, bandwidth: gigabits * 1e9 / 8 * 0.89)
     }

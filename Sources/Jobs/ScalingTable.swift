@@ -5,9 +5,9 @@ package enum ScalingTable {
         parameters: 35_746_307, secondsPerImage: 1.3 / 16, imagesPerLane: 16, lateShare: 0.035)
 
     /// A network of 860 million weights, as the U-Net of Stable Diffusion 1.4, one image per rank and step. Assumed: 339
-    /// billion multiply-adds forwards, three times as many in training, 200 GFLOP/s, the late share.
+    /// billion multiply-adds forwards, three times as many in training, the 450 GFLOP/s of a `ddpm-cifar10` step, the late share.
     package static let large = ScalingModel.Load(
-        parameters: 860_000_000, secondsPerImage: 3 * 2 * 339e9 / 200e9, imagesPerLane: 1, lateShare: 0.005)
+        parameters: 860_000_000, secondsPerImage: 3 * 2 * 339e9 / 450e9, imagesPerLane: 1, lateShare: 0.005)
 
     /// Efficiency by rank count, network and ranks per host.
     package static var efficiency: [String] {

@@ -82,7 +82,7 @@ final class DirectConvolution: CompiledConvolution {
         }
     }
 
-    /// The weights as the primitive wants them, reordered at most once for each change of the values.
+    /// The weights as the primitive wants them; reordered once for each change of the values where copies are kept.
     private func withWeights(_ weight: Parameter, _ body: (UnsafeMutablePointer<Float>) -> Void) {
         guard let reorder = weightsReorder else { return body(weight.unsafeValues) }
         if let known = weight.reorderedValues.first(where: { $0.memory == reorder.target }) {

@@ -32,13 +32,6 @@ extension FloatBuffer {
         diptych_squared_norm(unsafeStart(of: range), range.count)
     }
 
-    /// Whether no element of a range is infinite or not a number.
-    ///
-    /// - Precondition: The buffer has the range.
-    public func isFinite(_ range: Range<Int>) -> Bool {
-        diptych_all_finite(unsafeStart(of: range), range.count)
-    }
-
     /// The address of a range's first float.
     func unsafeStart(of range: Range<Int>) -> UnsafeMutablePointer<Float> {
         checkRange(range)

@@ -1,7 +1,7 @@
 import CKernels
 
-/// The C kernels, seen from tensors. Unsafe pointers of tensors stay in this file, in OneDNN's,
-/// and in the two ways to compute a convolution.
+/// The C kernels, seen from tensors. Unsafe pointers of tensors and parameters stay within this module: in the files of the
+/// kernels, in OneDNN's, in the two ways to compute a convolution, and in what owns the memory.
 ///
 /// Every function writes its result into tensors that the caller made; shapes have been checked by the tape.
 enum Kernels {

@@ -14,7 +14,7 @@ extension Tensor {
         )
     }
 
-    /// Attention weights (N, heads, T, S): the (T, S) matrix of one head of one item.
+    /// Attention weights (N, heads T, S): the (T, S) matrix of one head of one item.
     func attentionWeights(_ head: Int, of heads: Int, item: Int) -> OneDNN.Matrix {
         let (rows, columns) = (shape[1] / heads, shape[2])
         return OneDNN.Matrix(

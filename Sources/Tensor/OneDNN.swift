@@ -1,6 +1,6 @@
 import COneDNN
 
-/// oneDNN's C API, version 2: the only file that calls it. Convolutions build on it in Convolution.swift.
+/// oneDNN's C API, version 2: the only file that calls it. Convolutions build on it in DirectConvolution.swift.
 ///
 /// A status other than success here is a bug of ours or a broken installation, never a user's mistake: it traps with the
 /// call, the status and the shape.

@@ -55,8 +55,8 @@ public final class ParameterVector {
     /// Number of blocks, the padded last one included.
     public var blockCount: Int { paddedCount / ParameterVector.blockSize }
 
-    /// Whether convolutions keep copies of the weights in the order that oneDNN wants until the values change: as much
-    /// memory as the weights take, for each direction. Worth it when they are used more than once, the default.
+    /// Whether direct convolutions keep copies of their weights in the order that oneDNN wants until the values change: as
+    /// much memory as these take, for each direction. Worth it when they are used more than once, the default.
     public var keepsReorderedValues: Bool {
         get { memory.keepsReorderedValues }
         set {

@@ -4,6 +4,8 @@
 public final class StepTimes {
     /// A kind of work.
     public enum Part: String, CaseIterable, Sendable {
+        /// A lane's images, from bytes to floats, with their timesteps and noise.
+        case data
         /// Convolutions in all three directions, with the reordering of their weights.
         case convolution
         /// Group norm with its activation.

@@ -1,7 +1,7 @@
 /// Memory of one tensor: 64-byte aligned floats borrowed from the pool for as long as somebody refers to this object.
 ///
 /// Reference counting is the lifetime plan: when the last tensor, tape entry or gradient lets go, the memory is free
-/// for the next tensor of its size.
+/// for other tensors.
 final class Storage {
     /// The floats. Their contents are whatever the previous owner left.
     let unsafeElements: UnsafeMutablePointer<Float>

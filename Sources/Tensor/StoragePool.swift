@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Recycles the memory of tensors, so that a steady training step asks the system for nothing.
+/// Recycles the memory of tensors, so that the tensors of a steady training step take none from the system.
 ///
 /// Large blocks come from an ``Arena``: freed neighbours merge, so blocks of all sizes share one memory. Small ones are
 /// kept by size class, eight classes an octave.

@@ -10,7 +10,7 @@ public final class Tape {
     /// Whether the activations within blocks are computed again in the backward pass, instead of kept.
     public let recomputesBlocks: Bool
     /// Where the time goes, if anybody wants to know.
-    let times: StepTimes?
+    package let times: StepTimes?
     private var entries: [Entry] = []
     private var memories: [ParameterMemory] = []
 

@@ -1,13 +1,13 @@
 import Checkpoints
 import Communication
+import Datasets
 import Diffusion
-import Foundation
-import Glibc
 import Jobs
 import Tensor
 
-/// Times training steps or forward passes of a reference network on random images, as bench/torch_unet.py does for
-/// PyTorch.
+/// Times training steps or forward passes of a reference network, as bench/torch_unet.py does for PyTorch. Training steps
+/// take their images the way a run does: from bytes in memory, in the order of a seed, mirrored, with timesteps and noise
+/// of their own; only the images themselves are random.
 struct Bench {
     var network: ReferenceNetwork
     /// Images of one rank and step.
@@ -77,7 +77,7 @@ struct Bench {
 
     /// Runs on all ranks. Collective.
     func run(on world: any Communicator) throws -> Result {
-        let memoryAtStart = try world.allMax(residentMemory())
+        let memoryAtStart = try world.allMax(gigabytes(ProcessMemory.resident))
         let times = breaksDown && !isForwardOnly ? StepTimes() : nil
         var before: [Double] = []
         let seconds =
@@ -89,7 +89,7 @@ struct Bench {
             what: isForwardOnly ? "forward" : "train", model: network.rawValue, ranks: world.size, batchPerRank: batch,
             medianStepSeconds: median(timed), slowestStepSeconds: timed.max() ?? 0,
             imagesPerSecond: Double(world.size * batch) / median(timed), startRSSGBPerRank: memoryAtStart,
-            peakRSSGBPerRank: try world.allMax(peakMemory()),
+            peakRSSGBPerRank: try world.allMax(gigabytes(ProcessMemory.peak)),
             breakdown: try times.map { try breakdown($0, since: before, of: timed.reduce(0, +), world) })
     }
 
@@ -123,9 +123,7 @@ struct Bench {
         trainer.bucketFloats =
             try overlaps.map { $0 ? Trainer.usualBucketFloats : nil } ?? Trainer.bucketFloats(for: world)
         trainer.recomputesBlocks = recomputesBlocks
-        let images = randomImages(count: imagesPerLane, item: 2 * world.rank)
-        let noise = randomImages(count: imagesPerLane, item: 2 * world.rank + 1)
-        let timesteps = (0..<imagesPerLane).map { $0 * 997 % 1000 }
+        let data = BenchData(network.configuration, batch: world.size * batch)
         let writer = checkpointFolder.flatMap {
             world.rank == 0 ? CheckpointWriter(store: CheckpointStore(directory: $0), keeping: 1) : nil
         }
@@ -135,8 +133,10 @@ struct Bench {
             let clock = Stopwatch()
             if checkpointFolder != nil, step == warmup + steps / 2 { try save(trainer, step: step, by: writer) }
             let settings = StepSettings(step: step, learningRate: 2e-4, maxGradientNorm: 1, averageDecay: 0.9999)
-            _ = try trainer.step(settings) { _, tape in
-                tape.meanSquaredError(trainer.network(images, timesteps: timesteps, on: tape), noise)
+            let items = times.measure(.data) { data.order.batch(step) }
+            _ = try trainer.step(settings) { lane, tape in
+                let mine = Array(items[lane * imagesPerLane..<(lane + 1) * imagesPerLane])
+                return data.loss(of: trainer.network, items: mine, step: step, on: tape)
             }
             return clock.seconds
         }
@@ -176,18 +176,37 @@ struct Bench {
         return Tensor(source.normal(count: shape.reduce(1, *), step: 0, item: item), shape: shape)
     }
 
-    /// Gigabytes that this process holds now.
-    private func residentMemory() -> Double {
-        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
-        guard let pages, pages.count > 1, let resident = Double(pages[1]) else { return 0 }
-        return (resident * Double(sysconf(Int32(_SC_PAGESIZE))) / 1e6).rounded() / 1e3
+    private func gigabytes(_ bytes: Int?) -> Double { (Double(bytes ?? 0) / 1e6).rounded() / 1e3 }
+}
+
+/// Random images in the place of a data set, few enough not to count in the memory of a rank.
+private struct BenchData {
+    private static let count = 1024
+
+    let order: BatchOrder
+    private let images: ImageSet
+    private let diffusion = GaussianDiffusion(
+        schedule: NoiseSchedule(.linear, timesteps: 1000), prediction: .epsilon)
+
+    init(_ configuration: UNetConfiguration, batch: Int) {
+        let (channels, height, width) = (configuration.inChannels, configuration.height, configuration.width)
+        let source = RandomSource(seed: 0, purpose: .testing)
+        let uniform = source.uniform(count: Self.count * channels * height * width, step: 0, item: 0)
+        images = ImageSet(
+            count: Self.count, channels: channels, height: height, width: width, pixels: uniform.map { UInt8(256 * $0) }
+        )
+        order = BatchOrder(part: Array(0..<Self.count), batch: batch, seed: 0, model: 0)
     }
 
-    /// Gigabytes that this process held at most.
-    private func peakMemory() -> Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        return (Double(usage.ru_maxrss) / 1e3).rounded() / 1e3
+    func loss(of network: UNet2D, items: [Int], step: Int, on tape: Tape) -> Tensor {
+        let batch = tape.times.measure(.data) {
+            TrainingBatch(
+                images: imageBatch(images, indices: items, flip: HorizontalFlip(seed: 0, model: 0), step: step),
+                items: items)
+        }
+        return NoisePrediction.loss(
+            of: network, on: batch, diffusion: diffusion, address: TrainingAddress(seed: 0, model: 0, step: step),
+            tape: tape)
     }
 }
 

@@ -13,8 +13,11 @@ extension Job {
     }
 
     /// Keeps this process to the job's instructions.
-    func adoptInstructions() throws {
-        guard let instructions = numerics.instructions, !instructions.limit() else { return }
+    func adoptInstructions() throws { try Self.adopt(instructions: numerics.instructions) }
+
+    /// Keeps this process to some instructions; nil for all that there are.
+    static func adopt(instructions: InstructionSet?) throws {
+        guard let instructions, !instructions.limit() else { return }
         throw DiptychFailure(
             .usage,
             "`numerics.instructions`: this oneDNN cannot be kept to \(instructions.rawValue); use one that was built with "

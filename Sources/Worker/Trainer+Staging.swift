@@ -11,7 +11,7 @@ extension Trainer {
     ///
     /// - Parameter staged: On the first rank what receives the state, elsewhere nil.
     func stage(into staged: StagedCheckpoint?) throws {
-        if let staged { append(UnsafeBufferPointer(parameters.values.unsafeElements), at: 0, to: staged) }
+        if let staged { parameters.values.withSpan { append($0, at: 0, to: staged) } }
         for shard in [optimizer.movingAverage, optimizer.firstMoment, optimizer.secondMoment] {
             try gather(shard, into: staged)
         }
@@ -24,15 +24,14 @@ extension Trainer {
             for piece in pieces(of: group.rank) { _ = try exchange.send(FloatRegion(shard)[piece], to: 0) }
             return try exchange.wait()
         }
-        append(UnsafeBufferPointer(shard.unsafeElements), at: 0, to: staged)
+        shard.withSpan { append($0, at: 0, to: staged) }
         let buffer = FloatBuffer(count: min(Self.pieceFloats, plan.shards.count))
         for peer in 1..<max(1, group.size) {
             for piece in pieces(of: peer) {
                 _ = try exchange.receive(into: FloatRegion(buffer)[0..<piece.count], from: peer)
                 try exchange.wait()
-                append(
-                    UnsafeBufferPointer(rebasing: buffer.unsafeElements[..<piece.count]),
-                    at: plan.shards[peer].lowerBound + piece.lowerBound, to: staged)
+                let start = plan.shards[peer].lowerBound + piece.lowerBound
+                buffer.withSpan { append($0.extracting(0..<piece.count), at: start, to: staged) }
             }
         }
     }
@@ -43,8 +42,8 @@ extension Trainer {
     }
 
     /// Appends the part of a vector that begins at `start`, without the padding.
-    private func append(_ floats: UnsafeBufferPointer<Float>, at start: Int, to staged: StagedCheckpoint) {
+    private func append(_ floats: Span<Float>, at start: Int, to staged: StagedCheckpoint) {
         let rest = max(0, min(floats.count, parameters.count - start))
-        staged.append(UnsafeBufferPointer(rebasing: floats[..<rest]))
+        staged.append(floats.extracting(0..<rest))
     }
 }

@@ -88,7 +88,7 @@ package final class Trainer {
         plan = ReductionPlan(
             lanes: laneCount, shards: Shards(paddedCount: parameters.paddedCount, ranks: group.size),
             cuts: parameters.gradientVector.cuts)
-        // A single lane uses the weights once in each direction.
+        // A single lane uses the weights once in each direction, and with recomputation a few of them twice.
         parameters.keepsReorderedValues = plan.lanes[group.rank].count > 1
         optimizer = ShardedOptimizer(adam: adam, shard: plan.shards[group.rank], values: parameters.values)
         reduction = OrderedReduceScatter(communicator: group, plan: plan)

@@ -110,22 +110,24 @@ package final class TrainingLoop {
                 try save(step, isLast: isLast)
             }
         }
-        noteRate(from: start, to: step, began: began)
+        let ended = Date().timeIntervalSince1970
         try archive.finish()
+        noteRate(from: start, to: step, began: began, ended: ended)
         return Report(
             model: task.model.name, isFinished: step == task.options.steps, step: step,
             stepsDone: step - start,
             finalLoss: loss ?? StepLog.last(path: session.directory.log(of: task.model.name))?.loss)
     }
 
-    /// When this rank did the model's steps, and how fast.
-    private func noteRate(from start: Int, to step: Int, began: Double) {
+    /// When this rank did the model's steps, how fast, and what it held.
+    private func noteRate(from start: Int, to step: Int, began: Double, ended: Double) {
         session.note(
             .rate,
             [
                 "model": .string(task.model.name), "first_step": .integer(start), "steps": .integer(step - start),
-                "began": .number(began), "ended": .number(Date().timeIntervalSince1970),
+                "began": .number(began), "ended": .number(ended),
                 "images_per_second": .number(rate.overall),
+                "peak_memory": ProcessMemory.peak.map { .integer($0) } ?? .null,
             ])
     }
 

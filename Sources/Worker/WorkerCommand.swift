@@ -3,6 +3,7 @@ import Communication
 import Diffusion
 import Foundation
 import Jobs
+import Tensor
 
 /// The program `diptych-worker`: what mpirun and srun start on every rank.
 public struct WorkerCommand: ParsableCommand {
@@ -198,6 +199,7 @@ public struct WorkerCommand: ParsableCommand {
         @Flag(help: "Tell where the time of a training step goes.") var breakdown = false
         @Option(help: "Save a checkpoint into this folder in the middle of the timed steps.") var checkpoint: String?
         @Option(help: "A file of convolution algorithms.") var convolutions: String?
+        @Option(help: "The widest instructions to compute with.") var instructions: InstructionSet?
         @Flag(inversion: .prefixedNo, help: "Reduce gradients during the backward pass (default: across hosts).")
         var overlap: Bool?
         @Flag(help: "Compute activations within blocks again in the backward pass.") var recomputeBlocks = false
@@ -214,6 +216,7 @@ public struct WorkerCommand: ParsableCommand {
         func run() throws {
             let code = WorkerProcess(isSupervised: false).run(directory: { nil }) { world in
                 try world.together("reading the convolution algorithms") {
+                    try Job.adopt(instructions: instructions)
                     try Job.adopt(convolutions.map { try ConvolutionFile.load(path: $0).table })
                 }
                 let bench = Bench(
@@ -273,6 +276,7 @@ extension AuditBudget: ExpressibleByArgument {
 }
 
 extension ReferenceNetwork: ExpressibleByArgument {}
+extension InstructionSet: ExpressibleByArgument {}
 
 extension SamplerKind {
     /// The sampler with its options.

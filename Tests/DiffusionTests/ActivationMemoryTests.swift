@@ -12,6 +12,12 @@ import Testing
                 height: 21, width: 19, inChannels: 3, outChannels: 3, channels: [32, 48, 64], layersPerBlock: 1,
                 attention: [false, true, true], normGroups: 8, dropout: 0.2), 3
         ),
+        (
+            "growing widths",
+            UNetConfiguration(
+                height: 32, width: 32, inChannels: 1, outChannels: 1, channels: [16, 128, 128], layersPerBlock: 1,
+                attention: [false, false, false], normGroups: 8), 4
+        ),
     ]
 
     /// Copies in other orders are made of the weights of 1x1 convolutions, of those that halve an image, and of the entrance's.

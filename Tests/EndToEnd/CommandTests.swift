@@ -97,7 +97,8 @@ extension EndToEnd {
             let parts = try #require(end.json["breakdown_seconds"] as? [String: Double])
             #expect(
                 Set(parts.keys) == [
-                    "convolution", "normalization", "attention", "other", "optimizer", "communication", "waiting",
+                    "data", "convolution", "normalization", "attention", "other", "optimizer", "communication",
+                    "waiting",
                 ])
             #expect(parts.values.allSatisfy { $0 >= 0 })
             let step = try #require(end.json["median_step_seconds"] as? Double)

@@ -171,6 +171,20 @@ import Worker
         for (_, seconds) in timed { #expect(seconds.allSatisfy { $0 > 0 }, "\(seconds)") }
     }
 
+    /// In a process of its own, for the pool is the process's. Fails when something of a step is kept for the next.
+    @Test func theThirdStepTakesNoMemoryForTensors() async {
+        await #expect(processExitsWith: .success) {
+            let isSteady = try onRanks(1) { group in
+                let trainer = Bench.trainer(lanes: 4, on: group)
+                _ = try Bench.train(trainer, steps: 0..<2)
+                let before = StoragePool.shared.statistics.systemAllocations
+                _ = try Bench.train(trainer, steps: 2..<5)
+                return before > 0 && StoragePool.shared.statistics.systemAllocations == before
+            }[0]
+            guard isSteady else { fatalError("a later step has taken memory from the system") }
+        }
+    }
+
     @Test func flagsOfEveryRankReachEveryRank() throws {
         let flags = try onRanks(3) { group in
             let trainer = Bench.trainer(lanes: 4, on: group)

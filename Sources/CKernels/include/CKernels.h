@@ -98,12 +98,6 @@ void diptych_accumulate(float *a, const float *b, size_t count);
 /// out = factor x. In place.
 void diptych_scale(const float *x, float factor, float *out, size_t count);
 
-/// a += factor b.
-void diptych_accumulate_scaled(float *a, const float *b, float factor, size_t count);
-
-/// True if no element is infinite or not a number.
-bool diptych_all_finite(const float *x, size_t count);
-
 // MARK: Channels
 
 /// sums[n, c] = the sum of x[n, c, h, w] over h and w (overwrites; plain (N, C)).
@@ -285,8 +279,6 @@ typedef struct {
     __typeof__(diptych_add) *add;
     __typeof__(diptych_accumulate) *accumulate;
     __typeof__(diptych_scale) *scale;
-    __typeof__(diptych_accumulate_scaled) *accumulate_scaled;
-    __typeof__(diptych_all_finite) *all_finite;
     __typeof__(diptych_channel_sums) *channel_sums;
     __typeof__(diptych_concatenate_channels) *concatenate_channels;
     __typeof__(diptych_split_channels) *split_channels;

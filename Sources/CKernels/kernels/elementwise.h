@@ -51,33 +51,10 @@ static void scale(const float *x, float factor, float *out, size_t count) {
 #undef EXPRESSION
 }
 
-static void accumulate_scaled(float *a, const float *b, float factor, size_t count) {
-#define EXPRESSION(LOAD) LOAD(a + i) + factor * LOAD(b + i)
-    ELEMENTWISE(a, count, EXPRESSION)
-#undef EXPRESSION
-}
-
 static void scaled_difference(const float *a, const float *b, float factor, float *out, size_t count) {
 #define EXPRESSION(LOAD) factor * (LOAD(a + i) - LOAD(b + i))
     ELEMENTWISE(out, count, EXPRESSION)
 #undef EXPRESSION
-}
-
-// x - x is 0 for every finite x and not a number for the others.
-static bool all_finite(const float *x, size_t count) {
-    i16 bad = {0};
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        const f16 v = load(x + i);
-        bad |= (v - v) != 0;
-    }
-    if (i < count) {
-        const f16 v = load_part(x + i, count - i);
-        bad |= (v - v) != 0;
-    }
-    int32_t any = 0;
-    for (int lane = 0; lane < 16; ++lane) any |= bad[lane];
-    return any == 0;
 }
 
 static double squared_norm(const float *x, size_t count) {

@@ -14,6 +14,17 @@ enum HDF5Calls {
 
     // MARK: Files
 
+    /// Bounds what the library keeps of a file's structure, which it otherwise does for every dataset up to 32 MB.
+    private static func boundMetadata(_ list: hid_t) -> herr_t {
+        var configuration = H5AC_cache_config_t()
+        configuration.version = H5AC__CURR_CACHE_CONFIG_VERSION
+        let known = H5Pget_mdc_config(list, &configuration)
+        guard known >= 0 else { return known }
+        (configuration.set_initial_size, configuration.initial_size) = (true, 1 << 19)
+        (configuration.min_size, configuration.max_size) = (1 << 19, 1 << 20)
+        return H5Pset_mdc_config(list, &configuration)
+    }
+
     /// File access properties: format version fixed, no file locks (files appear by rename), nothing left open on close.
     static func accessList(file: String, inMemory: Bool, reading: Bool) throws -> hid_t {
         let list = try HDF5File.check(H5Pcreate(CHDF5_class_file_access()), "no properties", file: file)
@@ -22,6 +33,7 @@ enum HDF5Calls {
                 try HDF5File.check(result, "file properties cannot be set", file: file)
             }
             try set(inMemory ? H5Pset_fapl_core(list, 1 << 20, false) : H5Pset_fapl_sec2(list))
+            try set(boundMetadata(list))
             try set(H5Pset_libver_bounds(list, H5F_LIBVER_V18, reading ? H5F_LIBVER_V110 : H5F_LIBVER_V18))
             try set(H5Pset_fclose_degree(list, H5F_CLOSE_STRONG))
             try set(H5Pset_file_locking(list, false, true))

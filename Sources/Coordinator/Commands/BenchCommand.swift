@@ -1,14 +1,17 @@
 import ArgumentParser
 import Foundation
 import Jobs
+import Tensor
 
 /// `diptych bench`: times a training step or a forward pass.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Times one training step, or one forward pass, on random images.",
+        commandName: "bench",
+        abstract: "Times one training step, with its data path, or one forward pass, on random images.",
         discussion:
             "The keys of the JSON line are those of the PyTorch benchmark in bench/, so the two stand side by side; "
-            + "--breakdown adds breakdown_seconds.")
+            + "--breakdown adds breakdown_seconds. In the repository, `make bench TORCH=PYTHON` runs both in turn and prints a "
+            + "table with their ratios.")
 
     /// The networks that can be timed.
     enum Network: String, CaseIterable, ExpressibleByArgument {
@@ -60,6 +63,9 @@ struct BenchCommand: ParsableCommand {
         completion: .file(extensions: ["yaml"]))
     var convolutions: String?
 
+    @Option(help: "The widest instructions to compute with, as `numerics.instructions`: baseline, avx2 or avx512.")
+    var instructions: InstructionSet?
+
     @Flag(help: "Prints one line of JSON.")
     var json = false
 
@@ -98,6 +104,7 @@ struct BenchCommand: ParsableCommand {
         if recomputeBlocks { arguments.append("--recompute-blocks") }
         arguments += ["--steps", "\(steps)", "--warmup", "\(warmup)"]
         if let imagesPerLane { arguments += ["--images-per-lane", "\(imagesPerLane)"] }
+        if let instructions { arguments += ["--instructions", instructions.rawValue] }
         if let convolutions { arguments += ["--convolutions", absolutePath(convolutions)] }
         return arguments
     }
@@ -166,3 +173,5 @@ struct BenchResult: Codable {
         }
     }
 }
+
+extension InstructionSet: ExpressibleByArgument {}

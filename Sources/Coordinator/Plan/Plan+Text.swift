@@ -46,6 +46,7 @@ extension Plan {
                 "weights \(PlanText.bytes(rank.weights))", "sums of lanes \(PlanText.bytes(rank.gradients))",
                 "optimizer and EMA \(PlanText.bytes(rank.optimizer))",
                 "activations \(PlanText.bytes(rank.activations))", "working memory \(PlanText.bytes(rank.working))",
+                "sums received \(PlanText.bytes(rank.receiving))",
                 "program \(PlanText.bytes(rank.process))",
                 "saving \(PlanText.bytes(rank.saving))",
             ]

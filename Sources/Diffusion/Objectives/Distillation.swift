@@ -18,7 +18,7 @@ public enum Distillation {
         of student: UNet2D, taughtBy teachers: [UNet2D], on batch: TrainingBatch, diffusion: GaussianDiffusion,
         address: TrainingAddress, tape: Tape
     ) -> Tensor {
-        let noised = diffusion.noised(batch, at: address)
+        let noised = tape.times.measure(.data) { diffusion.noised(batch, at: address) }
         let target = meanPrediction(of: teachers, on: noised, labels: batch.labels)
         let output = student(
             noised.images, timesteps: noised.timesteps, labels: batch.labels, on: tape,

@@ -16,7 +16,7 @@ public enum NoisePrediction {
         of network: UNet2D, on batch: TrainingBatch, diffusion: GaussianDiffusion, address: TrainingAddress,
         tape: Tape
     ) -> Tensor {
-        let noised = diffusion.noised(batch, at: address)
+        let noised = tape.times.measure(.data) { diffusion.noised(batch, at: address) }
         let output = network(
             noised.images, timesteps: noised.timesteps, labels: batch.labels, on: tape,
             dropout: address.dropout(items: batch.items))

@@ -4,6 +4,8 @@ import Tensor
 public struct UNetCost: Hashable, Sendable {
     /// Trainable scalars.
     public internal(set) var parameters = 0
+    /// Scalars of the largest parameter.
+    public internal(set) var largestParameter = 0
     /// Multiply-adds of convolutions, linear layers and attention products in one image's forward pass. A training step
     /// takes about three times as many.
     public internal(set) var multiplyAdds = 0
@@ -43,6 +45,7 @@ public struct UNetCost: Hashable, Sendable {
         var part = UNetCost()
         count(&part)
         parameters += part.parameters
+        largestParameter = max(largestParameter, part.largestParameter)
         multiplyAdds += part.multiplyAdds
         reorderedParameters += part.reorderedParameters
         layerMultiplyAdds += part.layerMultiplyAdds
@@ -84,6 +87,7 @@ public struct UNetCost: Hashable, Sendable {
 
     mutating func linear(from inputs: Int, to outputs: Int, rows: Int) {
         parameters += (inputs + 1) * outputs
+        largestParameter = max(largestParameter, inputs * outputs)
         layerMultiplyAdds += inputs * outputs * rows
         multiplyAdds += inputs * outputs * rows
     }

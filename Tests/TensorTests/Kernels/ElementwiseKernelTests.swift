@@ -58,9 +58,6 @@ import Testing
         expectClose(run(count, from: a.floats) { k.accumulate($0, b.floats, count) }, sums, "accumulate")
         expectClose(run(count) { k.scale(a.floats, -2.5, $0, count) }, a.map { -2.5 * $0 }, "scale")
         expectClose(
-            run(count, from: a.floats) { k.accumulate_scaled($0, b.floats, 0.75, count) },
-            zip(a, b).map { $0 + 0.75 * $1 }, "accumulate scaled")
-        expectClose(
             run(count) { k.scaled_difference(a.floats, b.floats, 3, $0, count) }, zip(a, b).map { 3 * ($0 - $1) },
             "scaled difference")
     }
@@ -72,20 +69,6 @@ import Testing
         #expect(abs(norm - dot(a, a)) <= 1e-13 * dot(a, a))
         let expected = zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
         #expect(abs(level.kernels.squared_difference(a.floats, b.floats, count) - expected) <= 1e-13 * expected)
-    }
-
-    @Test(arguments: Level.all, counts.dropFirst()) func oneBadElementIsFound(_ level: Level, _ count: Int) {
-        var x = [Float](repeating: -.greatestFiniteMagnitude, count: count)
-        #expect(level.kernels.all_finite(x, count))
-        for bad in [Float.infinity, -.infinity, .nan] {
-            for index in [0, count / 2, count - 1] {
-                let kept = x[index]
-                x[index] = bad
-                let finite = level.kernels.all_finite(x, count)
-                #expect(!finite, "\(bad) at \(index) of \(count)")
-                x[index] = kept
-            }
-        }
     }
 
     /// Runs a kernel on an array with one element more, which it must leave alone.

@@ -86,6 +86,12 @@ import Testing
                 dweights, twin.weights.map { $0 + before }, absolute: 2e-5 * pixels, relative: 0, "adds \(adds)")
             expectClose(
                 dbias, twin.bias.map { $0 + 1 - before }, absolute: 2e-5 * pixels, relative: 0, "adds \(adds)")
+            var alone = adds ? [Float](repeating: 1, count: c.weights.count) : garbage(c.weights.count)
+            withScratch(level, &shape, diptych_winograd_of_weights) {
+                level.kernels.winograd_weights_gradient(
+                    &$0, c.source.blocked(block), gradient.blocked(block), &alone, adds, nil, false, $1)
+            }
+            #expect(alone == dweights, "without bias")
         }
     }
 

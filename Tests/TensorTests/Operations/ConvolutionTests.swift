@@ -77,14 +77,21 @@ import Testing
         #expect(weight.gradient.contains { $0 != 0 })
     }
 
+    /// With stride 2, which Winograd does not serve, the weights are copied into another order. Fails when a copy outlives its
+    /// values.
     @Test func newValuesReachReorderedWeights() {
         let weight = Doubles(random: [16, 16, 3, 3], salt: 1).parameter("weight")
         let x = Doubles(random: [1, 16, 8, 8], salt: 2).tensor
         let tape = Tape(recording: false)
-        let before = tape.convolution(x, weight: weight, bias: nil, padding: Padding(1)).scalars
+        func result() -> [Float] {
+            tape.convolution(x, weight: weight, bias: nil, stride: 2, padding: Padding(1)).scalars
+        }
+        let before = result()
+        let shape = ConvolutionShape(
+            source: x.shape, weights: weight.shape, stride: 2, padding: Padding(1), hasBias: false)
+        #expect(shape.implementation(.forward) != "winograd_4x3", "nothing would be copied")
         weight.values = weight.values.map { 2 * $0 }
-        let after = tape.convolution(x, weight: weight, bias: nil, padding: Padding(1)).scalars
-        expectClose(after, before.map { 2 * $0 }, absolute: 0, relative: 0)
+        expectClose(result(), before.map { 2 * $0 }, absolute: 0, relative: 0)
     }
 
     @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2)) func winogradServesWhatItCan() {
