@@ -126,18 +126,6 @@ public struct Checkpoint: CheckpointContents {
     /// Some elements of one of the flat vectors.
     public func floats(of vector: Vector, in range: Range<Int>) -> ArraySlice<Float> { self[vector][range] }
 
-    /// Throws unless every value is finite.
-    ///
-    /// - Throws: ``CheckpointError`` with code `notFinite` that names the first value that is not.
-    public func requireFinite() throws {
-        for vector in Vector.allCases {
-            let values = self[vector]
-            let bad = values.withUnsafeBufferPointer(countNotFinite)
-            guard bad > 0, let position = values.firstIndex(where: { !$0.isFinite }) else { continue }
-            throw notFinite(vector, bad: bad, first: position, value: values[position])
-        }
-    }
-
     /// Checks that parameters lie one after the other from 0 on, ascending in bytewise order of their names.
     ///
     /// - Returns: The number of elements that they cover.

@@ -33,6 +33,20 @@ extension CheckpointContents {
     /// The number of elements of each vector.
     public var count: Int { entries.last.map { $0.offset + $0.count } ?? 0 }
 
+    /// Throws unless every value is finite, one parameter after the other.
+    public func requireFinite() throws {
+        for vector in Checkpoint.Vector.allCases {
+            var (bad, first): (Int, (position: Int, value: Float)?) = (0, nil)
+            for entry in entries {
+                let values = try floats(of: vector, entry)
+                bad += values.withUnsafeBufferPointer(countNotFinite)
+                guard bad > 0, first == nil, let index = values.firstIndex(where: { !$0.isFinite }) else { continue }
+                first = (entry.offset + index - values.startIndex, values[index])
+            }
+            if let first { throw notFinite(vector, bad: bad, first: first.position, value: first.value) }
+        }
+    }
+
     /// One parameter's part of a vector.
     func floats(of vector: Checkpoint.Vector, _ entry: Checkpoint.Entry) throws -> ArraySlice<Float> {
         try floats(of: vector, in: entry.offset..<entry.offset + entry.count)
@@ -46,7 +60,7 @@ extension CheckpointContents {
     }
 
     /// Whether all state is equal, bit for bit.
-    func isIdentical(to other: Checkpoint) throws -> Bool {
+    func isIdentical(to other: some CheckpointContents) throws -> Bool {
         guard
             model == other.model && phase == other.phase && step == other.step && jobHash == other.jobHash
                 && ledger == other.ledger && entries == other.entries

@@ -14,9 +14,7 @@ public struct SkippedCheckpoint: Hashable, Sendable {
 /// What a search for the newest checkpoint of a model found.
 public struct CheckpointSearch: Sendable {
     /// The newest valid checkpoint; nil when there is none.
-    public let checkpoint: Checkpoint?
-    /// Its manifest.
-    public let manifest: Manifest?
+    public let checkpoint: SavedCheckpoint?
     /// The newer ones that are not valid, newest first. A model's very first save, killed before it was complete, never
     /// was a checkpoint and is not listed.
     public let skipped: [SkippedCheckpoint]
@@ -46,6 +44,9 @@ public struct CheckpointReport: Hashable, Sendable {
 extension CheckpointStore {
     /// The newest valid checkpoint of a model. A file's SHA-256 is checked before libhdf5 sees it.
     ///
+    /// The numbers of the moments, which have no hash of their own, are read only when they are asked for: in a file with the
+    /// right hash they are what was saved.
+    ///
     /// - Parameters:
     ///   - model: The model.
     ///   - jobHash: The job that the checkpoint must belong to; nil accepts any.
@@ -60,7 +61,7 @@ extension CheckpointStore {
         for step in try steps(model: model) {
             do {
                 let found = try load(model: model, step: step, jobHash: jobHash, entries: entries)
-                return CheckpointSearch(checkpoint: found.checkpoint, manifest: found.manifest, skipped: skipped)
+                return CheckpointSearch(checkpoint: found, skipped: skipped)
             } catch  where Self.canBePassedOver(error) {
                 skipped.append(SkippedCheckpoint(path: path(model: model, step: step), step: step, reason: "\(error)"))
             }
@@ -68,7 +69,7 @@ extension CheckpointStore {
         // A model's first save, killed between its two files, leaves one file without a manifest: never a checkpoint, and
         // no reason not to begin. Several such files are somebody's checkpoints without their manifests.
         if skipped.count == 1, try !Folder.contains(manifestPath(model: model, step: skipped[0].step)) { skipped = [] }
-        return CheckpointSearch(checkpoint: nil, manifest: nil, skipped: skipped)
+        return CheckpointSearch(checkpoint: nil, skipped: skipped)
     }
 
     /// The manifest of the newest checkpoint of a model whose file is what the manifest says; nil when there is none.
@@ -144,73 +145,51 @@ extension CheckpointStore {
     public func fault(model: String, step: Int) -> String? {
         do {
             try requireModelName(model)
-            _ = try load(model: model, step: step)
+            try load(model: model, step: step).requireMoments()
             return nil
         } catch {
             return "\(error)"
         }
     }
 
-    /// The state of a checkpoint for another run that would have come to it, all of it checked.
-    ///
-    /// - Parameters:
-    ///   - model: The model.
-    ///   - step: The step.
-    ///   - jobHash: The job that the checkpoint must belong to.
-    ///   - newJobHash: The other run's job, under which that run may save it.
-    ///   - entries: The parameters that it must have.
-    /// - Throws: ``CheckpointError``, ``HDF5Error``, ``FileError``: whatever is wrong with it, or missing.
-    public func taken(
-        model: String, step: Int, jobHash: String, for newJobHash: String, entries: [Checkpoint.Entry]
-    ) throws -> Checkpoint {
-        let state = try load(model: model, step: step, jobHash: jobHash, entries: entries).checkpoint
-        return Checkpoint(
-            model: model, phase: state.phase, step: step, jobHash: newJobHash, ledger: state.ledger,
-            originManifestHash: try manifestAndHash(model: model, step: step).hash, entries: state.entries,
-            weights: state.weights, ema: state.ema, firstMoment: state.firstMoment, secondMoment: state.secondMoment)
-    }
-
-    /// A checkpoint and its manifest, all of it checked.
+    /// A checkpoint, open for reading, all of it checked but the numbers of the moments.
     func load(
         model: String, step: Int, jobHash: String? = nil, entries: [Checkpoint.Entry]? = nil
-    ) throws -> (checkpoint: Checkpoint, manifest: Manifest) {
+    ) throws -> SavedCheckpoint {
         let path = path(model: model, step: step)
-        let manifest = try manifest(model: model, step: step)
+        let (manifest, manifestHash) = try manifestAndHash(model: model, step: step)
         try requireChain(manifest)
-        let checkpoint = try withVerifiedFile(manifest, path: path) { file in
-            if let jobHash, manifest.jobHash != jobHash {
-                throw CheckpointError(
-                    code: .otherJob, path: path,
-                    message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
-            }
-            return try Checkpoint(from: file, expecting: entries, count: manifest.parameters)
+        let source = try InputFile(path)
+        try requireSize(manifest, source.size, path: path)
+        let isImage = manifest.size <= imageLimit
+        let file =
+            try isImage
+            ? verifiedImage(manifest, source, path: path) : verifiedFile(manifest, source, path: path)
+        if let jobHash, manifest.jobHash != jobHash {
+            throw CheckpointError(
+                code: .otherJob, path: path,
+                message: "belongs to job \(manifest.jobHash), not to \(jobHash); give the run another directory")
         }
-        let claims = [
-            checkpoint.model == model, checkpoint.step == step, checkpoint.phase == manifest.phase,
-            checkpoint.jobHash == manifest.jobHash, checkpoint.count == manifest.parameters,
-            checkpoint.weightsHash == manifest.weightsHash, checkpoint.emaHash == manifest.emaHash,
-        ]
-        guard claims.allSatisfy({ $0 }) else { throw damaged(path, "its contents are not what the manifest says") }
-        return (checkpoint, manifest)
+        let outline = try CheckpointOutline(of: file, expecting: entries, count: manifest.parameters)
+        let saved = SavedCheckpoint(
+            store: self, manifest: (manifest, manifestHash), source: source, file: file, isImage: isImage,
+            outline: outline)
+        try saved.requireContents()
+        return saved
     }
 
     /// Opens the file of a manifest after its hash was found right: the bytes that were hashed are the bytes that are
-    /// parsed.
-    private func withVerifiedFile<Result>(
-        _ manifest: Manifest, path: String, _ body: (HDF5File) throws -> Result
-    ) throws -> Result {
-        let file = try InputFile(path)
-        try requireSize(manifest, file.size, path: path)
-        guard manifest.size <= imageLimit else {
-            try requireHash(manifest, file, path: path)
-            let result = try body(HDF5File.open(file))
-            // Not only what was written changes a file's state, so the bytes decide.
-            if !file.isUnchanged { try requireHash(manifest, file, path: path) }
-            return result
-        }
-        let image = try file.bytes(limit: manifest.size)
+    /// parsed, as long as whoever reads them looks again afterwards.
+    private func verifiedFile(_ manifest: Manifest, _ source: borrowing InputFile, path: String) throws -> HDF5File {
+        try requireHash(manifest, source, path: path)
+        return try HDF5File.open(source)
+    }
+
+    /// As ``verifiedFile(_:_:path:)``, of a copy in memory that nobody else can change.
+    private func verifiedImage(_ manifest: Manifest, _ source: borrowing InputFile, path: String) throws -> HDF5File {
+        let image = try source.bytes(limit: manifest.size)
         try requireHash(manifest, sha256Hex(image), path: path)
-        return try body(HDF5File.open(image: image, label: path))
+        return try HDF5File.open(image: image, label: path)
     }
 
     /// The manifest of a checkpoint whose file is what it says.
@@ -232,7 +211,7 @@ extension CheckpointStore {
     }
 
     /// Throws unless a file has the manifest's hash, and remembers that it has.
-    private func requireHash(_ manifest: Manifest, _ file: borrowing InputFile, path: String) throws {
+    func requireHash(_ manifest: Manifest, _ file: borrowing InputFile, path: String) throws {
         try requireHash(manifest, try file.sha256Hex(), path: path)
         let identity = file.identity
         verified.withLock { $0["\(path) \(manifest.sha256)"] = identity }

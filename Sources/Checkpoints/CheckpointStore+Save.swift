@@ -48,13 +48,14 @@ extension CheckpointStore {
     private func standing(_ checkpoint: some CheckpointContents) throws -> Manifest? {
         let path = path(model: checkpoint.model, step: checkpoint.step)
         guard try steps(model: checkpoint.model).contains(checkpoint.step) else { return nil }
-        let found: (checkpoint: Checkpoint, manifest: Manifest)
+        let found: (manifest: Manifest, isSame: Bool)
         do {
-            found = try load(model: checkpoint.model, step: checkpoint.step)
+            let saved = try load(model: checkpoint.model, step: checkpoint.step)
+            found = (saved.manifest, try checkpoint.isIdentical(to: saved))
         } catch  where Self.canBePassedOver(error) {
             return nil
         }
-        guard try checkpoint.isIdentical(to: found.checkpoint) else {
+        guard found.isSame else {
             throw CheckpointError(
                 code: .occupied, path: path,
                 message: "a valid checkpoint of another state stands here and is kept; move it away to save this one")

@@ -36,7 +36,7 @@ package final class ModelArchive {
     ///
     /// - Returns: The number of updates it holds; 0 if there is none.
     package func restore() throws -> Int {
-        var found: Checkpoint?
+        var found: SavedCheckpoint?
         let step = try group.onRoot {
             // A folder that cannot be written shows now and not after the first hours.
             try session.store.prepareForWriting(model: model.name)
@@ -58,23 +58,35 @@ package final class ModelArchive {
         writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
         guard step > 0 else { return 0 }
         let optimizer = trainer.optimizer
-        try scatter(found?.ema, into: optimizer.movingAverage)
-        try scatter(found?.firstMoment, into: optimizer.firstMoment)
-        try scatter(found?.secondMoment, into: optimizer.secondMoment)
-        if let found { trainer.parameters.values.copy(from: found.weights) }
+        try scatter(.ema, of: found, into: optimizer.movingAverage)
+        try scatter(.firstMoment, of: found, into: optimizer.firstMoment)
+        try scatter(.secondMoment, of: found, into: optimizer.secondMoment)
+        // Last: the other vectors have come through the weights' memory.
+        try read(.weights, of: found)
         try group.broadcast(shards, in: FloatRegion(trainer.parameters.values))
         trainer.parameters.valuesChanged()
         return step
     }
 
-    /// Deals the root's vector out to everybody's shards. Collective.
+    /// Reads a vector into the memory of the first rank's weights: a rank that trains has none left for another. The padding
+    /// stays zero. Collective, so that nobody waits for what cannot be read.
+    private func read(_ vector: Checkpoint.Vector, of checkpoint: SavedCheckpoint?) throws {
+        let values = trainer.parameters.values
+        try group.onRoot {
+            if let checkpoint { try checkpoint.read(vector) { values.copy(from: $1, at: $0) } }
+        }
+    }
+
+    /// Deals a vector out to everybody's shards. Collective.
     ///
-    /// - Parameter vector: On the group's first rank the whole vector, without padding.
-    private func scatter(_ vector: [Float]?, into shard: FloatBuffer) throws {
+    /// - Parameter checkpoint: What it is read from; nil but on the group's first rank.
+    private func scatter(
+        _ vector: Checkpoint.Vector, of checkpoint: SavedCheckpoint?, into shard: FloatBuffer
+    ) throws {
+        try read(vector, of: checkpoint)
         let exchange = try group.makeExchange(for: "restore \(model.name)")
-        if let vector {
-            let whole = FloatBuffer(count: shards.count)
-            whole.copy(from: vector)
+        if checkpoint != nil {
+            let whole = trainer.parameters.values
             for peer in 1..<max(1, group.size) where !shards[peer].isEmpty {
                 _ = try exchange.send(FloatRegion(whole)[shards[peer]], to: peer)
             }

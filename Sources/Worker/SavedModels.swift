@@ -44,8 +44,9 @@ extension Session {
     ///   - kind: Which of its weights.
     ///   - mustBeFinished: Whether all its steps must be done.
     /// - Throws: When the model has no valid checkpoint, or not that of its last step.
-    func frozenNetwork(of model: TrainedModel, weights kind: WeightKind, mustBeFinished: Bool = false) throws -> UNet2D
-    {
+    package func frozenNetwork(
+        of model: TrainedModel, weights kind: WeightKind, mustBeFinished: Bool = false
+    ) throws -> UNet2D {
         let network = UNet2D(self.network)
         let parameters = ParameterVector(network)
         try world.onRoot {
@@ -61,7 +62,7 @@ extension Session {
                     "the newest valid checkpoint of \(model.name) in \(folder) is of step \(checkpoint.step), not of its "
                         + "last step, \(steps); run again to train the rest")
             }
-            parameters.values.copy(from: kind == .raw ? checkpoint.weights : checkpoint.ema)
+            try checkpoint.read(kind == .raw ? .weights : .ema) { parameters.values.copy(from: $1, at: $0) }
         }
         try world.broadcast(
             Shards(paddedCount: parameters.paddedCount, ranks: world.size), in: FloatRegion(parameters.values))
@@ -127,7 +128,8 @@ extension Session {
             let needed = job.models.reduce(0) { sum, model in
                 let saved = directory.checkpointSteps(of: model.name)
                 if let last = saved.last, last >= job.options(of: model).steps { return sum }
-                if taken.contains(model) { return sum + estimate.fileBytes }
+                // Copied once, before it is saved.
+                if taken.contains(model) { return sum + estimate.fileBytes + estimate.stagingBytes }
                 let standing = min(saved.count, job.checkpoint.keep)
                 return sum + estimate.diskBytes(keeping: job.checkpoint.keep) - standing * estimate.fileBytes
             }

@@ -10,23 +10,24 @@ extension Session {
     /// The log of its steps comes first: a log without a checkpoint is begun anew, by whatever training follows.
     ///
     /// - Parameter entries: The parameters that it must have.
-    /// - Returns: The checkpoint; nil when the job names no run, or the model is no teacher.
+    /// - Returns: The other run's checkpoint; nil when the job names no run, or the model is no teacher.
     /// - Throws: `DiptychFailure` that says what makes the other run's teacher another, or unusable.
-    func takeTeacher(_ model: TrainedModel, entries: [Checkpoint.Entry]) throws -> Checkpoint? {
+    func takeTeacher(_ model: TrainedModel, entries: [Checkpoint.Entry]) throws -> SavedCheckpoint? {
         guard model.phase == .teach, let source = try TeacherSource(of: job) else { return nil }
         try source.requireFinished(model)
         try requireSameProfile(as: source)
         try requireSameSplit(as: source)
-        let checkpoint = try reading(model, of: source) {
+        let taken = try reading(model, of: source) {
             try CheckpointStore(directory: source.directory.checkpoints).taken(
-                model: model.name, step: job.teach.steps, jobHash: source.job.hash, for: job.hash, entries: entries)
+                model: model.name, step: job.teach.steps, jobHash: source.job.hash, for: job.hash, in: store,
+                entries: entries)
         }
         try requireCurrentExecution()
         tolerate("log of \(model)") {
             let log = try FileBytes.read(source.directory.log(of: model.name))
             try FileBytes.replace(directory.log(of: model.name), with: log)
         }
-        let manifest = try store.save(checkpoint)
+        let manifest = try store.save(taken)
         note(
             .taken,
             [
@@ -34,7 +35,7 @@ extension Session {
                 "origin_manifest_sha256": .string(manifest.originManifestHash ?? ""),
                 "sha256": .string(manifest.sha256),
             ])
-        return checkpoint
+        return taken.source
     }
 
     /// Throws unless the other run has computed as this one does.

@@ -66,20 +66,20 @@ func noise(step: Int, entries: [Checkpoint.Entry]) -> Checkpoint {
 
 /// Expects all of a checkpoint to be as it was, bit for bit.
 func expectIdentical(
-    _ found: Checkpoint?, _ expected: Checkpoint, sourceLocation: SourceLocation = #_sourceLocation
+    _ found: SavedCheckpoint?, _ expected: Checkpoint, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
     let found = try #require(found, sourceLocation: sourceLocation)
-    func bits(_ vector: [Float]) -> [UInt32] { vector.map(\.bitPattern) }
     #expect(found.model == expected.model, sourceLocation: sourceLocation)
     #expect(found.phase == expected.phase, sourceLocation: sourceLocation)
     #expect(found.step == expected.step, sourceLocation: sourceLocation)
     #expect(found.jobHash == expected.jobHash, sourceLocation: sourceLocation)
     #expect(found.ledger == expected.ledger, sourceLocation: sourceLocation)
     #expect(found.entries == expected.entries, sourceLocation: sourceLocation)
-    #expect(bits(found.weights) == bits(expected.weights), sourceLocation: sourceLocation)
-    #expect(bits(found.ema) == bits(expected.ema), sourceLocation: sourceLocation)
-    #expect(bits(found.firstMoment) == bits(expected.firstMoment), sourceLocation: sourceLocation)
-    #expect(bits(found.secondMoment) == bits(expected.secondMoment), sourceLocation: sourceLocation)
+    for vector in Checkpoint.Vector.allCases {
+        let bits = try found.floats(of: vector, in: 0..<found.count).map(\.bitPattern)
+        let right = expected.floats(of: vector, in: 0..<expected.count).map(\.bitPattern)
+        #expect(bits == right, "\(vector)", sourceLocation: sourceLocation)
+    }
 }
 
 /// The `CheckpointError` that a piece of code throws.

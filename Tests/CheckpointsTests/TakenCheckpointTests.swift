@@ -10,7 +10,8 @@ import Testing
             let source = CheckpointStore(directory: "\(folder)/source")
             let store = CheckpointStore(directory: "\(folder)/store")
             for step in [5, 10] { try source.save(sample(step: step, jobHash: "aa", ledger: #"{"a": 1}"#)) }
-            let taken = try source.taken(model: model, step: 10, jobHash: "aa", for: "bb", entries: tinyEntries)
+            let taken = try source.taken(
+                model: model, step: 10, jobHash: "aa", for: "bb", in: store, entries: tinyEntries)
             let expected = sample(step: 10, jobHash: "bb", ledger: #"{"a": 1}"#)
             let manifest = try store.save(taken)
             try expectIdentical(
@@ -35,7 +36,8 @@ import Testing
                 -> String
             {
                 try checkpointError {
-                    _ = try store.taken(model: model, step: step, jobHash: job, for: "bb", entries: entries)
+                    _ = try store.taken(
+                        model: model, step: step, jobHash: job, for: "bb", in: store, entries: entries)
                 }.description
             }
             #expect(try refusal(step: 9).contains("step-00000009.json: is missing"))

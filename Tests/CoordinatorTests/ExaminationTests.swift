@@ -41,11 +41,11 @@ import Testing
     /// Fails when the memory that a file may take has no limit, or honest files are refused by it.
     @Test func aFileThatTakesTooMuchMemoryIsOneFault() throws {
         let run = try LethalRun()
-        // 4 vectors of 64 MB in a small file.
+        // Vectors of 64 MB in a small file, read one after the other.
         try run.save(4, parameters: 16 << 20)
         let program = try FakeCluster.builtProgram()
         let narrow = try Examination(program: program) { _ in
-            Examination.Limits(memory: 100 << 20, seconds: 60)
+            Examination.Limits(memory: 60 << 20, seconds: 60)
         }.reports(of: run.store)
         #expect(narrow.map(\.valid) == [true, true, true, false])
         #expect(narrow.last?.reason?.contains("memory") == true, "\(narrow)")

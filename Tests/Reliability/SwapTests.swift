@@ -65,12 +65,15 @@ extension Reliability {
             let elsewhere = scene.folder.path + "/elsewhere"
             let found = try CheckpointStore(directory: scene.run).newest(model: Harness.model).checkpoint
             let state = try #require(found)
+            func vector(_ vector: Checkpoint.Vector) throws -> [Float] {
+                try Array(state.floats(of: vector, in: 0..<state.count))
+            }
             let store = CheckpointStore(directory: elsewhere, imageLimit: 0, calls: .real)
             try store.save(
                 Checkpoint(
                     model: state.model, phase: state.phase, step: state.step, jobHash: state.jobHash,
-                    entries: state.entries, weights: state.weights, ema: state.ema,
-                    firstMoment: state.firstMoment.map { -$0 }, secondMoment: state.secondMoment))
+                    entries: state.entries, weights: vector(.weights), ema: vector(.ema),
+                    firstMoment: vector(.firstMoment).map { -$0 }, secondMoment: vector(.secondMoment)))
             let other = try Data(contentsOf: URL(filePath: store.path(model: state.model, step: state.step)))
             let report = try load(scene) {
                 let handle = try #require(FileHandle(forWritingAtPath: scene.newest))

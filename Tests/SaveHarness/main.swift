@@ -51,10 +51,10 @@ func train(folder: String, steps: Int, keep: Int, imageLimit: Int, report: inout
     let (values, optimizer) = (trainer.parameters.values, trainer.optimizer)
     if let found = search.checkpoint {
         report.resumed = found.step
-        values.copy(from: found.weights)
-        optimizer.movingAverage.copy(from: found.ema)
-        optimizer.firstMoment.copy(from: found.firstMoment)
-        optimizer.secondMoment.copy(from: found.secondMoment)
+        try found.read(.weights) { values.copy(from: $1, at: $0) }
+        try found.read(.ema) { optimizer.movingAverage.copy(from: $1, at: $0) }
+        try found.read(.firstMoment) { optimizer.firstMoment.copy(from: $1, at: $0) }
+        try found.read(.secondMoment) { optimizer.secondMoment.copy(from: $1, at: $0) }
         trainer.parameters.valuesChanged()
     }
     var isSaved = true

@@ -1,7 +1,10 @@
+import Checkpoints
 import Communication
+import Diffusion
 import Foundation
 import Jobs
 import Tensor
+import TestSupport
 import Testing
 import Worker
 
@@ -100,6 +103,91 @@ import Worker
         }
         #expect(codes[0] == .badData, "a run does not silently begin anew")
     }
+
+    /// Fails when the first rank holds more of a checkpoint beside its training than a parameter, or when one that only
+    /// predicts reads what it does not need.
+    @Test func aRestoreTakesNoMemoryBesideTheTraining() async throws {
+        let workshop = try Workshop()
+        // Of 30 MB a vector: libhdf5 reads it from the disk.
+        let directory = try workshop.run("run", workshop.job { $0.model.channels = [128, 256] })
+        _ = try onRanks(1) { world in
+            let (trainer, archive) = make(try Session(world: world, directory: directory))
+            for moment in [trainer.optimizer.firstMoment, trainer.optimizer.secondMoment] {
+                moment.copy(from: trainer.parameters.values.scalars)
+            }
+            try archive.save(step: 1)
+            try archive.finish()
+        }
+        // In a process of its own, whose memory nobody else takes.
+        await #expect(processExitsWith: .success) { [path = directory.path as String] in
+            _ = try onRanks(1) { world in
+                let session = try Session(world: world, directory: RunDirectory(path))
+                let (trainer, archive) = make(session)
+                let size = try #require(session.checkpointBytes)
+                try #require(size > CheckpointEstimate.largestImage)
+                ProcessCounts.forgetPeak()
+                let (peak, start) = try (ProcessCounts.peakMemory(), ProcessCounts.bytesRead())
+                try #require(try archive.restore() == 1)
+                let taken = try ProcessCounts.peakMemory() - peak
+                try #require(
+                    taken < 4 * trainer.parameters.count, "\(taken) bytes for \(trainer.parameters.count) weights")
+                // The whole file for its hash, weights and average for theirs, and each vector once.
+                let restored = try ProcessCounts.bytesRead()
+                try #require(abs(restored - start - size * 10 / 4) < size / 20, "\(restored - start) of \(size)")
+                _ = try session.frozenNetwork(of: session.job.taughtModels[0], weights: .ema)
+                let predicting = try ProcessCounts.bytesRead() - restored
+                try #require(abs(predicting - size * 7 / 4) < size / 20, "\(predicting) of \(size)")
+            }
+        }
+        withExtendedLifetime(workshop) {}
+    }
+
+    /// Fails when a rank waits for what the first one cannot read, or when who only predicts reads the moments.
+    @Test func aVectorThatCannotBeReadEndsAllRanks() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        _ = try onRanks(2) { try train(in: directory, on: $0, steps: 0..<3) }
+        try spoilSecondMoment(in: directory, step: 3)
+        let reports = try CheckpointStore(directory: directory.checkpoints).verify()
+        #expect(reports.map(\.valid) == [false])
+        #expect(reports[0].reason?.contains("optimizer/second_moment/") == true, "\(reports)")
+        let failures = try onRanks(3) { world in
+            let (_, archive) = make(try Session(world: world, directory: directory))
+            return errorThrown { _ = try archive.restore() }.map { DiptychFailure($0) }
+        }
+        #expect(failures.map { $0?.code } == [.badData, .rankLost, .rankLost])
+        #expect(failures[0]?.message.contains("optimizer/second_moment/") == true, "\(failures)")
+        let counts = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            return try session.frozenNetwork(of: session.job.taughtModels[0], weights: .raw).parameters.count
+        }
+        #expect(counts[0] > 0 && counts[0] == counts[1])
+    }
+}
+
+extension Session {
+    /// The size of the only checkpoint's file.
+    fileprivate var checkpointBytes: Int? {
+        let name = directory.checkpoints(of: job.taughtModels[0].name) + "/step-00000001.h5"
+        return (try? FileManager.default.attributesOfItem(atPath: name))?[.size] as? Int
+    }
+}
+
+/// Makes the last chunk of the first teacher's checkpoint impossible to unpack, and has its manifest call the file right: who
+/// makes a file may make its hash, too.
+private func spoilSecondMoment(in directory: RunDirectory, step: Int) throws {
+    let path = directory.checkpoints(of: "teacher-0") + "/step-0000000\(step)"
+    var file = try Data(contentsOf: URL(fileURLWithPath: path + ".h5"))
+    let frame = try #require(file.range(of: Data([0x28, 0xB5, 0x2F, 0xFD]), options: .backwards))
+    file[frame.lowerBound] ^= 0xFF
+    try file.write(to: URL(fileURLWithPath: path + ".h5"))
+    let zeros = String(repeating: "0", count: 64)
+    let blank = try String(contentsOfFile: path + ".json", encoding: .utf8)
+        .replacing(/"sha256": "[0-9a-f]*"/, with: "\"sha256\": \"\(sha256Hex(Array(file)))\"")
+        .replacing(/"manifest_sha256": "[0-9a-f]*"/, with: "\"manifest_sha256\": \"\(zeros)\"")
+    let own = sha256Hex(Array(blank.utf8))
+    try blank.replacing("\"manifest_sha256\": \"\(zeros)\"", with: "\"manifest_sha256\": \"\(own)\"")
+        .write(toFile: path + ".json", atomically: false, encoding: .utf8)
 }
 
 private func make(_ session: Session) -> (Trainer, ModelArchive) {

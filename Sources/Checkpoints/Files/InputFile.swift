@@ -34,10 +34,11 @@ package struct InputFile: ~Copyable {
     /// Another name of this very file, whatever has its path by now; valid as long as this value lives.
     var openName: String { "/proc/self/fd/\(descriptor)" }
 
-    /// Whether the file is in the state in which it was opened; a new link to it, or other rights, count as a change.
-    var isUnchanged: Bool {
+    /// What ``identity`` would be if the file were opened now; a new link to it, or other rights, count as a change. Nil when
+    /// the system does not tell.
+    var presentIdentity: [Int]? {
         var status = stat()
-        return fstat(descriptor, &status) == 0 && Self.identity(status) == identity
+        return fstat(descriptor, &status) == 0 ? Self.identity(status) : nil
     }
 
     /// The whole contents.

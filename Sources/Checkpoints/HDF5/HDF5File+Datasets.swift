@@ -115,6 +115,20 @@ extension HDF5File {
         }
     }
 
+    /// Makes sure that a dataset can be read, but for what its elements are.
+    ///
+    /// - Parameters:
+    ///   - path: The dataset.
+    ///   - type: Its type.
+    ///   - shape: Its shape.
+    /// - Throws: ``HDF5Error``, as the readers, unless it is the elements' own bytes that are damaged.
+    func requireReadable(_ path: String, type: HDF5Type, shape: [Int]) throws {
+        try withDataset(path) { dataset in
+            try require(type, shape, dataset, path: path)
+            _ = try requirePlainStorage(dataset, path: path)
+        }
+    }
+
     private func withDataset<Result>(_ path: String, _ body: (hid_t) throws -> Result) throws -> Result {
         try HDF5Library.locked {
             let dataset = try openObject(path, as: H5I_DATASET)
