@@ -53,8 +53,8 @@ package struct ConvolutionShape: Hashable, Sendable {
     /// few channels, such as those at the network's entrance, of which it would compute a whole block.
     ///
     /// Measured with AVX-512 on 16 to 256 channels, 4x4 to 32x32 pixels and 1 to 16 images, both with weights in the parameter's
-    /// order: it takes between 0.27 and 0.94 of the direct convolution's time, at 2x2 pixels between 0.65 and 1.1. Raise ``NumericsProfile/currentRules`` with every
-    /// change: it changes results.
+    /// order: it takes between 0.27 and 0.94 of the direct convolution's time, at 2x2 pixels between 0.65 and 1.1. Raise
+    /// ``NumericsProfile/currentRules`` with every change: it changes results.
     var prefersWinograd: Bool { allowsWinograd && source[1] >= Layout.blockSize }
 }
 
