@@ -14,7 +14,7 @@ PROGRAMS := .build/release
 BUILD := swift build -c release --static-swift-stdlib
 PYTHON := .build-python/bin/python
 
-.PHONY: help run test test-cluster torture sanitize build install lint format bench deps test-deps parity clean
+.PHONY: help run test test-cluster torture sanitize build install lint format bench deps test-deps parity report-pictures clean
 
 help:
 	@echo "make run      build, then train two teachers and a student on Fashion-MNIST (JOB=, RANKS=)"
@@ -26,6 +26,7 @@ help:
 	@echo "make install  put both programs into PREFIX/bin (PREFIX=$(PREFIX))"
 	@echo "make bench    training and forward speed of the two reference networks (TORCH=PYTHON adds the peer)"
 	@echo "make parity   compare outputs and all gradients in full with PyTorch (TORCH=PYTHON)"
+	@echo "make report-pictures   an audit's report as PNG files, light, dark, narrow, printed and grey (needs chromium, pdftoppm)"
 	@echo "make lint     formatting and the direction of imports; make format mends the former"
 	@echo "make deps     install the Debian packages that are missing (DEPS=no: only name them)"
 
@@ -105,5 +106,11 @@ parity: test-deps
 	swift build -c release --build-tests --scratch-path .build-tests
 	DIPTYCH_TORCH_PYTHON=$(TORCH) swift test -c release --skip-build --scratch-path .build-tests --filter DiffusionTests
 
+# For looking at after a change to the report's page (docs/report.md).
+report-pictures: test-deps
+	swift build -c release --build-tests --scratch-path .build-tests
+	DIPTYCH_REPORT=$(CURDIR)/.build-report swift test -c release --skip-build --scratch-path .build-tests --filter ReportTests
+	scripts/report-pictures .build-report/owner/report.html .build-report
+
 clean:
-	rm -rf .build .build-tests .build-fuzz .build-asan .build-python
+	rm -rf .build .build-tests .build-fuzz .build-asan .build-python .build-report

@@ -9,13 +9,13 @@ public enum AuditBudget: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `200000`, `2e5` or `10m`.
     ///
-    /// - Returns: nil if the text is neither, or not positive.
+    /// - Returns: nil if the text is neither, not positive, or not a whole number of evaluations.
     public init?(_ text: String) {
         if text == "unlimited" {
             self = .unlimited
         } else if text.hasSuffix("m"), let minutes = Double(text.dropLast()), minutes > 0, minutes.isFinite {
             self = .minutes(minutes)
-        } else if let count = Double(text), count >= 1, count < 1e15 {
+        } else if let count = Double(text), count >= 1, count < 1e15, count == count.rounded() {
             self = .evaluations(Int(count))
         } else {
             return nil

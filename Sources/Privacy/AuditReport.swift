@@ -5,7 +5,7 @@ public struct AuditReport: Codable, Hashable, Sendable {
     public var protocolNotes: [String]
     /// What made the report: versions, hashes of weights, data and numerics, the command to repeat it; in order.
     public var provenance: [Entry]
-    /// The audited releases, in the order in which they were named.
+    /// The audited releases, in the order in which they were named, each before the parts of its audit.
     public var releases: [ReleaseAudit]
 
     /// A named value.
@@ -43,7 +43,7 @@ public struct AuditReport: Codable, Hashable, Sendable {
     }
 }
 
-/// What an audit found about one release.
+/// What an audit found about one release, or about a part of it.
 public struct ReleaseAudit: Codable, Hashable, Sendable {
     /// The run's name, followed by the model where a run has several releases.
     public var name: String
@@ -55,14 +55,26 @@ public struct ReleaseAudit: Codable, Hashable, Sendable {
     public var quality: QualityFigures?
     /// What each attack came to, in the order in which they ran.
     public var attacks: [AttackFigures]
+    /// The name of the release whose audit this is a part of, where some of the members alone are attacked with one of its
+    /// models, or with all in turn; nil for what is released.
+    public var partOf: String?
 
     /// Gathers what was found.
-    public init(name: String, defence: String, parts: Int, quality: QualityFigures?, attacks: [AttackFigures]) {
+    public init(
+        name: String, defence: String, parts: Int, quality: QualityFigures?, attacks: [AttackFigures],
+        partOf: String? = nil
+    ) {
         self.name = name
         self.defence = defence
         self.parts = parts
         self.quality = quality
         self.attacks = attacks
+        self.partOf = partOf
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case name, defence, parts, quality, attacks
+        case partOf = "part_of"
     }
 }
 
@@ -96,6 +108,8 @@ public struct AttackFigures: Codable, Hashable, Sendable {
     public var aucInterval: [Double]
     /// Attack success rate, max over thresholds of (TPR + 1 - FPR) / 2.
     public var asr: Double
+    /// Its 95 % confidence interval, low and high.
+    public var asrInterval: [Double]
     /// True-positive rate at a false-positive rate of at most 1 %.
     public var tprAt1FPR: Double
     /// Its 95 % confidence interval, low and high.
@@ -122,6 +136,7 @@ public struct AttackFigures: Codable, Hashable, Sendable {
         case name, title, access, settings, auc, asr, members, warnings
         case evaluationsPerImage = "evaluations_per_image"
         case aucInterval = "auc_interval"
+        case asrInterval = "asr_interval"
         case tprAt1FPR = "tpr_at_1_fpr"
         case tprAt1FPRInterval = "tpr_at_1_fpr_interval"
         case tprAt01FPR = "tpr_at_0_1_fpr"

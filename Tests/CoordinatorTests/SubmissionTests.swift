@@ -87,6 +87,21 @@ private let repository = URL(filePath: #filePath).deletingLastPathComponent().de
         #expect(throws: DiptychFailure.self) { try ShellText.checked(path: "/runs/" + path, named: "the run") }
     }
 
+    @Test(arguments: [
+        "run", "../runs/study-none", "a,b", "it's a run", "$(id) `id` \\ \"x\"", "", "~", "a\nb\t'\\\u{1B}[2J",
+        "x\u{202E}y'é",
+    ]) func aShellTakesACopiedWordAsItIs(_ word: String) throws {
+        let shown = ShellText.word(word)
+        let end = try Self.run("/usr/bin/env", ["bash", "-c", "printf %s \(shown)"])
+        #expect(end.code == 0 && end.output == word, "\(shown)")
+        #expect(!ShellText.hasControls(shown) && !shown.contains("\u{202E}"))
+    }
+
+    @Test func aWordThatNoShellChangesIsNotQuoted() {
+        #expect(ShellText.word("../runs/study-none_1.5") == "../runs/study-none_1.5")
+        #expect(ShellText.word("my run") == "'my run'")
+    }
+
     @Test func sbatchLinesQuoteAsSbatchReadsThem() {
         #expect(ShellText.directive(#"a "b" \c $(d)"#) == #""a \"b\" \\c $(d)""#)
         #expect(Self.full.text.contains(#"--output="/scratch/100%%/it's a \"run\" $(id)/slurm-%j.out""#))

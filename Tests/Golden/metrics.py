@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes metrics.json: ROC curves, areas, rates and intervals of formula scores, by scikit-learn and SciPy.
 
-DeLong's variance is computed from its definition, over all pairs. The interval of a rate joins SciPy's binomial quantiles
-and beta quantiles as docs/audit.md says.
+DeLong's variance is computed from its definition, over all pairs, and its interval has SciPy's normal quantile. The interval
+of a rate joins SciPy's binomial quantiles and beta quantiles as docs/audit.md says; that of the success rate has the quantile of
+a sum of two Rayleigh variables, whose distribution is integrated.
 
   VENV/bin/python metrics.py
 """
@@ -12,7 +13,7 @@ import pathlib
 import numpy as np
 import scipy
 import sklearn
-from scipy import stats
+from scipy import integrate, optimize, stats
 from sklearn import linear_model, metrics
 
 import formula
@@ -32,6 +33,25 @@ def scores(name, count, shift, levels):
 def delong(members, held_out):
     psi = (members[:, None] > held_out[None, :]) + 0.5 * (members[:, None] == held_out[None, :])
     return psi.mean(), np.sqrt(psi.mean(1).var(ddof=1) / len(members) + psi.mean(0).var(ddof=1) / len(held_out))
+
+
+def delong_interval(members, held_out):
+    """Where all pairs are in one order, the least area that as many independent pairs leave possible; of equal scores, all."""
+    area, error = delong(members, held_out)
+    if error > 0:
+        return [float(v) for v in np.clip(area + stats.norm.ppf([0.025, 0.975]) * error, 0, 1)]
+    possible = 0.025 ** (1 / min(len(members), len(held_out)))
+    return {1.0: [possible, 1.0], 0.0: [0.0, 1 - possible], 0.5: [0.0, 1.0]}[float(area)]
+
+
+def success_interval(rate, m, n):
+    a, b = stats.rayleigh(scale=0.5 / np.sqrt(m)), stats.rayleigh(scale=0.5 / np.sqrt(n))
+
+    def tail(x):
+        return a.sf(x) + integrate.quad(lambda u: a.pdf(u) * b.sf(x - u), 0, x, epsabs=1e-13, epsrel=1e-13)[0]
+
+    reach = optimize.brentq(lambda x: tail(x) - 0.025, 1e-6, 10, xtol=1e-14, rtol=1e-14) / 2
+    return [max(0.5, rate - reach), min(1.0, rate + reach)]
 
 
 def clopper_pearson(k, n, confidence):
@@ -66,10 +86,13 @@ for name, m, n, shift, levels in CASES:
     auc = metrics.roc_auc_score(labels, values)
     assert abs(area - auc) < 1e-12
     step = max(1, len(fpr) // 50)
+    success = float(((tpr + 1 - fpr) / 2).max())
     cases.append(dict(
         name=name, members=m, held_out=n, shift=shift, levels=levels, auc=float(auc), standard_error=float(error),
+        auc_interval=delong_interval(members, held_out), asr=success, asr_interval=success_interval(success, m, n),
         points=len(fpr), every=step, fpr=[round(float(v), 12) for v in fpr[::step]],
-        tpr=[round(float(v), 12) for v in tpr[::step]], asr=float(((tpr + 1 - fpr) / 2).max()),
+        tpr=[round(float(v), 12) for v in tpr[::step]],
+        thresholds=[float(v) if np.isfinite(v) else None for v in thresholds[::step]],
         at_1=rate(members, held_out, 0.01, fpr, tpr), at_0_1=rate(members, held_out, 0.001, fpr, tpr)))
 binomial = [
     dict(k=k, n=n, confidence=c, interval=clopper_pearson(k, n, c))

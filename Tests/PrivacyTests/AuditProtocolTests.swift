@@ -113,4 +113,56 @@ import Testing
                 ])
         }
     }
+
+    /// Fails when a half that is too small for sets is not told from one that is large enough, or the reason is not said.
+    @Test func theTestOfSetsSaysWhatItLacks() throws {
+        func attack(_ count: Int) -> AttackEvaluation.Scored {
+            .init(
+                name: "any", title: "", access: .predictions,
+                settings: [.init(settings: [:], evaluations: 1, scores: (0..<count).map { Double($0 % 7) })])
+        }
+        // Halves of 127 and 128 members.
+        let reason = try #require(SetLevelTest.obstacle([attack(508)], population(508)))
+        #expect(
+            reason
+                == "8 sets of 16 images need 128 members and as many held-out images in the test half, which has 127 and 127"
+        )
+        #expect(try SetLevelTest.figures([attack(508)], population(508)) == nil)
+        #expect(SetLevelTest.obstacle([attack(512)], population(512)) == nil)
+        #expect(try SetLevelTest.figures([attack(512)], population(512))?.members == 8)
+    }
+}
+
+@Suite struct AttackSelectionTests {
+    @Test(arguments: [
+        (["pja", "pia"], false, "there is no attack pja; there are dime, "),
+        ([String](), false, "no attack is named; there are dime, "),
+        (["set-level"], true, "name such an attack, too, as in pia,set-level"),
+        (["pia", "gsa2"], false, "the attack gsa2 needs shadow models"),
+    ])
+    func whatCannotAttackIsRefused(names: [String], hasShadows: Bool, complaint: String) throws {
+        do {
+            _ = try AttackSelection(names, hasShadows: hasShadows)
+            Issue.record("\(names) were taken")
+        } catch let error as AttackSelection.Unusable {
+            #expect("\(error)".contains(complaint), "\(error)")
+        }
+    }
+
+    @Test func onlyStudentsHaveNeighbours() throws {
+        for (names, isPossible, isExcluded) in [
+            (["neighbours"], false, true), (["neighbours", "set-level"], false, true),
+            (["neighbours", "pia"], true, true),
+            (["pia", "set-level"], true, false),
+        ] {
+            let selection = try AttackSelection(names, hasShadows: false)
+            #expect(selection.canAttack(isDistilled: true) && selection.exclusion(isDistilled: true) == nil)
+            #expect(selection.canAttack(isDistilled: false) == isPossible, "\(names)")
+            #expect((selection.exclusion(isDistilled: false) != nil) == isExcluded, "\(names)")
+        }
+        let all = try AttackSelection(nil, hasShadows: false)
+        #expect(all.canAttack(isDistilled: false) && all.exclusion(isDistilled: false) == nil, "nobody has named it")
+        #expect(all.names.contains("gsa1") && all.names.contains(AttackSelection.sets))
+        #expect(try AttackSelection(["lira"], hasShadows: true).names == ["lira"])
+    }
 }

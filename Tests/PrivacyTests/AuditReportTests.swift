@@ -12,4 +12,24 @@ import Testing
         let object = try #require(JSONSerialization.jsonObject(with: bytes) as? [String: Any])
         #expect(Set(object.keys) == ["protocol", "provenance", "releases"])
     }
+
+    /// Reports of former versions have no `part_of`.
+    @Test func readsReportsWithAndWithoutParts() throws {
+        func release(_ name: String, _ part: String) -> String {
+            #"{"name": "\#(name)", "defence": "dualmd", "parts": 2, "quality": null, "attacks": []\#(part)}"#
+        }
+        let text = """
+            {"protocol": [], "provenance": [], "releases": [\(release("a", "")), \(release("a x", #", "part_of": "a""#)),
+             \(release("b", #", "part_of": null"#)), \(release("b x", #", "part_of": "b""#)),
+             \(release("b y", #", "part_of": "b""#)), \(release("b", "")), \(release("b z", #", "part_of": "b""#)),
+             \(release("lost", #", "part_of": "c""#))]}
+            """
+        let report = try JSONDecoder().decode(AuditReport.self, from: Data(text.utf8))
+        #expect(report.releases.map(\.partOf) == [nil, "a", nil, "b", "b", nil, "b", "c"])
+        #expect(report.released.map(\.release.name) == ["a", "b", "b", "lost"])
+        #expect(report.released.map { $0.parts.map(\.name) } == [["a x"], ["b x", "b y"], ["b z"], []])
+        let written = String(decoding: try JSONEncoder().encode(report.releases), as: UTF8.self)
+        #expect(written.components(separatedBy: "\"part_of\"").count == 6)
+        #expect(try JSONDecoder().decode([ReleaseAudit].self, from: Data(written.utf8)) == report.releases)
+    }
 }

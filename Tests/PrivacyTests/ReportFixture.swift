@@ -3,7 +3,8 @@ import Foundation
 import Privacy
 import Tensor
 
-/// A believable audit: three releases, eight attacks, scores from seeded normal numbers.
+/// A believable audit: five releases, one of them with the parts of its audit, eight attacks, scores from seeded normal
+/// numbers.
 enum ReportFixture {
     /// What an attack is like: its shift of the members' scores on an undefended model.
     private struct Attack {
@@ -42,25 +43,41 @@ enum ReportFixture {
             setting: ("shadow models", "2"), shift: 1.7),
     ]
 
-    /// Three releases, of which the first leaks.
-    static func report(names: [String] = ["study-none", "study-dualmd", "study-distillmd"], count: Int = 1_000) throws
-        -> AuditReport
-    {
-        let defences = ["none", "dualmd", "distillmd"]
-        let strengths = [1.0, 0.42, 0.06]
-        let releases = try names.enumerated().map { index, name in
-            ReleaseAudit(
-                name: name, defence: defences[index % 3], parts: 2, quality: quality(index),
-                attacks: try attacks.enumerated().map {
-                    try figures($1, strength: strengths[index % 3], count: count, stream: 100 * index + $0)
-                })
+    /// Releases, of which the first leaks; the second is DualMD's, with six parts of its audit.
+    static func report(
+        names: [String] = ["study-none", "study-dualmd", "study-distillmd", "study-distillmd-3", "study-distillmd-4"],
+        count: Int = 1_000
+    ) throws -> AuditReport {
+        let defences = ["none", "dualmd", "distillmd", "distillmd", "distillmd"]
+        let strengths = [1.0, 0.42, 0.06, 0.2, 0.1]
+        var releases: [ReleaseAudit] = []
+        for (index, name) in names.enumerated() {
+            let isDual = defences[index] == "dualmd"
+            releases.append(
+                ReleaseAudit(
+                    name: name, defence: defences[index], parts: max(2, index), quality: quality(index),
+                    attacks: try attacks.enumerated().map {
+                        try figures(
+                            $1, strength: strengths[index], count: count, stream: 100 * index + $0, isMix: isDual)
+                    }))
+            guard isDual else { continue }
+            for (place, part) in parts.enumerated() {
+                releases.append(
+                    ReleaseAudit(
+                        name: "\(name)\(part.name)", defence: "dualmd", parts: 2, quality: nil,
+                        attacks: try attacks.enumerated().map {
+                            try figures(
+                                $1, strength: part.strength, count: count / 2, stream: 1_000 + 100 * place + $0,
+                                isMix: place < 2)
+                        }, partOf: name))
+            }
         }
         return AuditReport(
             protocolNotes: [
-                "Members and held-out images come from one source; held-out images were seen by no model, no shadow model and no classifier.",
+                "Members and held-out images come from one source; held-out images were seen by no audited model.",
                 "Near duplicates between the two sides were left out: 3 pairs.",
                 "Settings were chosen on a calibration half of 1,000 members and 1,000 held-out images; all figures are of the other half. Member is the positive class.",
-                "Intervals: DeLong for AUC, 2,000 stratified bootstrap samples for rates.",
+                "All intervals 95 %; those of rates are Wilson's.",
             ],
             provenance: [
                 .init(name: "version", value: "diptych 0.1.0", isPublic: true),
@@ -74,11 +91,19 @@ enum ReportFixture {
             ], releases: releases)
     }
 
+    /// What an attacker finds who holds DualMD's models: each knows its own part, even better than a model of all.
+    private static let parts = [
+        (name: ", members of part 0", strength: 0.5), (name: ", members of part 1", strength: 0.45),
+        (name: " teacher-0, own part", strength: 1.3), (name: " teacher-0, other parts", strength: 0.02),
+        (name: " teacher-1, own part", strength: 1.25), (name: " teacher-1, other parts", strength: -0.35),
+    ]
+
     private static func quality(_ index: Int) -> QualityFigures {
         let picks: (Double, Double, Double, Double, Double, Double, Double, Double) = [
             (4.83, 7.92, 0.81, 0.69, 11.2, 21.6, 0.33, 1.21), (5.61, 7.6, 0.79, 0.66, 17.1, 20.9, 0.052, 1.21),
-            (9.4, 7.1, 0.74, 0.52, 19.9, 20.4, 0.014, 1.21),
-        ][index % 3]
+            (9.4, 7.1, 0.74, 0.52, 19.9, 20.4, 0.014, 1.21), (10.2, 6.9, 0.72, 0.49, 19.7, 20.4, 0.018, 1.21),
+            (12.8, 6.6, 0.7, 0.44, 20.1, 20.5, 0.01, 1.21),
+        ][index]
         return QualityFigures(
             extractor: "classifier-28x28x1:5f0c7e2a91b3d644", samples: 500, comparedImages: 500,
             frechetDistance: picks.0, frechetDistanceFloor: picks.7, inceptionScore: picks.1, precision: picks.2,
@@ -87,7 +112,11 @@ enum ReportFixture {
     }
 
     /// `AttackFigures` from its JSON, as another program would write it.
-    private static func figures(_ attack: Attack, strength: Double, count: Int, stream: Int) throws -> AttackFigures {
+    private static func figures(
+        _ attack: Attack, strength: Double, count: Int, stream: Int, isMix: Bool = false
+    ) throws -> AttackFigures {
+        // What DualMD's sampler allows; all else asks the models themselves.
+        let isAdaptive = isMix && attack.access != .sampling
         let source = RandomSource(seed: 11, purpose: .testing, layer: stream)
         let shift = attack.shift * strength
         let members = source.normal(count: count, step: 0, item: 0).map { $0 + Float(shift) }.sorted()
@@ -107,14 +136,16 @@ enum ReportFixture {
                     / Double(2 * count)
             }.max() ?? 0.5
         let object: [String: Any] = [
-            "name": attack.name, "title": attack.title, "access": attack.access.rawValue,
+            "name": attack.name + (isAdaptive ? "-mix" : ""),
+            "title": attack.title + (isAdaptive ? ", models in turn" : ""), "access": attack.access.rawValue,
             "evaluations_per_image": attack.evaluations, "settings": [attack.setting.0: attack.setting.1],
-            "auc": auc, "auc_interval": [auc - spread, min(auc + spread, 1)], "asr": best,
+            "auc": auc, "auc_interval": [max(auc - spread, 0), min(auc + spread, 1)], "asr": best,
+            "asr_interval": [max(best - spread, 0.5), min(best + spread, 1)],
             "tpr_at_1_fpr": one.0, "tpr_at_1_fpr_interval": one.1, "tpr_at_0_1_fpr": tenth.0,
             "tpr_at_0_1_fpr_interval": tenth.1, "optimistic_auc": min(auc + 0.01, 1), "members": count,
             "held_out": count, "member_scores": members.map(Double.init), "held_out_scores": heldOut.map(Double.init),
             "warnings": [
-                "1,000 held-out images: the rate at 0.1 % rests on one false positive and is no more than a hint"
+                "\(count) held-out images: the rate at 0.1 % rests on one false positive and is no more than a hint"
             ],
         ]
         return try JSONDecoder().decode(AttackFigures.self, from: JSONSerialization.data(withJSONObject: object))
@@ -127,8 +158,8 @@ enum ReportFixture {
         ).images
         let (members, heldOut) = (images.subset(Array(0..<300)), images.subset(Array(300..<600)))
         let extractor = FeatureExtractor(randomFor: images)
-        return report.releases.enumerated().map { index, release in
-            let copies = members.subset(Array(0..<6 - 2 * index))
+        return report.released.map(\.release).enumerated().map { index, release in
+            let copies = members.subset(Array(0..<max(1, 6 - 2 * index)))
             let samples = ImageSet(
                 count: 40, channels: 1, height: 28, width: 28,
                 pixels: (copies.pixels.map { UInt8(max(0, Int($0) - 7)) }

@@ -73,7 +73,7 @@ import Testing
                 #expect(!isThere, "\(secret) in \(name)")
             }
             for attack in report.releases.flatMap(\.attacks) {
-                for score in [attack.memberScores[3], attack.heldOutScores[500]] {
+                for score in [attack.memberScores[3], attack.heldOutScores[300]] {
                     let isThere = content.contains("\(score)") || content.contains("\(Double(score))")
                     #expect(!isThere, "\(score) in \(name)")
                 }
@@ -123,7 +123,7 @@ import Testing
             report.releases[0].attacks[0].optimisticAUC = nil
         }
         let rows = try CSVReader.rows(text(files, "attacks.csv"))
-        #expect(rows.count == 1 + 24)
+        #expect(rows.count == 1 + 8 * (5 + 6))
         #expect(rows.allSatisfy { $0.count == rows[0].count })
         #expect(rows[1][0] == "a,\"b\"\r\nc")
         #expect(rows[9][0] == "'=HYPERLINK(1)")
@@ -131,6 +131,27 @@ import Testing
         let auc = try #require(rows[0].firstIndex(of: "auc"))
         #expect(Double(rows[1][auc]) == (try Self.fixture.get()).releases[0].attacks[0].auc)
         #expect(rows[1][try #require(rows[0].firstIndex(of: "optimistic_auc"))] == "")
+    }
+
+    @Test func theTableHasAllOfTheQualityAndSaysWhatIsAPart() throws {
+        let rows = try CSVReader.rows(
+            text(files(.owner) { $0.releases[0].quality?.inceptionScore = nil }, "attacks.csv"))
+        func values(_ release: String) throws -> [String: String] {
+            let row = try #require(rows.first { $0[0] == release })
+            return Dictionary(uniqueKeysWithValues: zip(rows[0], row))
+        }
+        let (none, dual, part) = (
+            try values("study-none"), try values("study-dualmd"), try values("study-dualmd teacher-0, own part")
+        )
+        let expected = [
+            "extractor": "classifier-28x28x1:5f0c7e2a91b3d644", "frechet_distance": "5.61",
+            "frechet_distance_floor": "1.21", "inception_score": "7.6", "precision": "0.79", "recall": "0.66",
+            "extracted_fraction": "0.052", "median_distance_to_members": "17.1", "median_distance_to_held_out": "20.9",
+            "samples": "500", "compared_images": "500", "part_of": "",
+        ]
+        for (name, value) in expected { #expect(dual[name] == value, "\(name)") }
+        #expect(none["inception_score"] == "" && none["samples"] == "500")
+        #expect(part["part_of"] == "study-dualmd" && part["samples"] == "")
     }
 
     @Test func theCurveIsTheScores() throws {
@@ -197,6 +218,16 @@ import Testing
             verdict.sentence
                 == "Do not release a: the strongest of 2 attacks, PIA (arXiv 2305.18355), tells its members "
                 + "from others with AUC 0.91 (0.89–0.93).")
+    }
+
+    /// scipy 1.17: 0.66 - 0.055 * norm.isf(0.025 / n) / norm.isf(0.025) is 0.605 for one attack, 0.597 for two.
+    @Test func ofManyAttacksOneMustBeClearerToForbidIt() throws {
+        var release = try release(auc: 0.66, [0.605, 0.715])
+        #expect(Verdict(release).level == .weigh)
+        release.attacks = Array(release.attacks.prefix(1))
+        #expect(Verdict(release).level == .doNotRelease)
+        // 0.08 - 0.028 * 1.1436 is 0.048.
+        #expect(Verdict(try self.release(auc: 0.52, [0.49, 0.55], rate: [0.052, 0.108])).level == .weigh)
     }
 
     @Test func fewSureHitsForbidItToo() throws {

@@ -8,8 +8,10 @@ import Testing
 /// What NumPy and scikit-learn find; Tests/Golden/shadows.py.
 private struct ShadowGolden: Decodable {
     struct Comparison: Decodable {
+        /// Number of the setting of the attack that is compared.
         let column: Int
         let common, own: [Double]
+        let common_auc, own_auc: Double
     }
     struct LiRA: Decodable {
         let seen: [[Bool]]
@@ -19,16 +21,19 @@ private struct ShadowGolden: Decodable {
         let seen: [[Bool]]
         let column: Int
         let scores: [Double]
+        let auc: Double
     }
     struct GSA: Decodable {
         let ridge: Double
+        /// Of each shadow's own images, or of the candidates if the attack is fitted to their calibration half.
         let is_member: [[Bool]]
         let scores: [Double]
+        let auc: Double
     }
     let candidates, own, shadows, tensors: Int
-    let lira: LiRA
+    let lira: [String: LiRA]
     let online: Online
-    let gsa1, gsa2: GSA
+    let gsa: [String: GSA]
 
     static func load() throws -> ShadowGolden {
         try JSONDecoder().decode(
@@ -61,31 +66,48 @@ private struct ShadowGolden: Decodable {
         return shadow
     }
 
-    func population(_ shadows: [ShadowModel]) -> Population {
+    func population(_ shadows: [ShadowModel], isMember: [Bool]? = nil) -> Population {
         Population(
-            isMember: (0..<candidates).map { $0 % 2 == 0 }, calibration: Array(0..<candidates / 2),
+            isMember: isMember ?? (0..<candidates).map { $0 % 2 == 0 }, calibration: Array(0..<candidates / 2),
             test: Array(candidates / 2..<candidates), images: [], shape: [1, 6, 6], seed: 3, shadows: shadows)
+    }
+
+    /// Scores of all candidates and their AUC.
+    func compare(
+        _ found: [Double], _ expected: [Double], auc: Double, isMember: [Bool]? = nil, within tolerance: Double,
+        _ what: String
+    ) {
+        let size = max(1, expected.map(abs).max() ?? 0)
+        #expect(found.count == expected.count, "\(what)")
+        #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= tolerance * size }, "\(what)")
+        let population = population([], isMember: isMember)
+        let (members, others) = population.divided(found, rows: Array(0..<candidates))
+        let area = ROCCurve(members: members, heldOut: others).area
+        #expect(abs(area - auc) <= 1e-3, "\(what): AUC \(area), not \(auc)")
     }
 }
 
 /// Attackers who train models of their own.
 @Suite struct ShadowTests {
     /// Fails when a shadow that was trained on an image counts as one that was not, or a deviation is another one.
-    @Test func likelihoodRatiosAreThoseOfTheirDefinition() throws {
+    @Test(arguments: [("lira", 21), ("secmi-lira", 13 * 4), ("pia-lira", 8 * 4)])
+    func likelihoodRatiosAreThoseOfTheirDefinition(name: String, count: Int) throws {
         let golden = try ShadowGolden.load()
-        let attack = try golden.attack("lira")
-        let shadows = try golden.lira.seen.enumerated().map {
+        let lira = try #require(golden.lira[name])
+        let attack = try golden.attack(name)
+        let shadows = try lira.seen.enumerated().map {
             try golden.shadow($0, "losses", of: attack, hasSeen: $1)
         }
         let table = golden.table("release losses", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
         // Image 1 has been seen by one shadow and not by the others: there is an online setting too.
-        #expect(settings.count == 3 * 21)
-        for expected in golden.lira.settings {
+        #expect(settings.count == 3 * count && lira.settings.count == 3)
+        for expected in lira.settings {
             let (common, own) = (settings[3 * expected.column], settings[3 * expected.column + 1])
             #expect(common.settings["deviation"] == "common" && own.settings["deviation"] == "of the image")
-            #expect(zip(common.scores, expected.common).allSatisfy { abs($0 - $1) < 1e-6 }, "\(expected.column)")
-            #expect(zip(own.scores, expected.own).allSatisfy { abs($0 - $1) < 1e-4 }, "\(expected.column)")
+            golden.compare(
+                common.scores, expected.common, auc: expected.common_auc, within: 1e-6, "common \(expected.column)")
+            golden.compare(own.scores, expected.own, auc: expected.own_auc, within: 1e-5, "own \(expected.column)")
         }
     }
 
@@ -101,8 +123,8 @@ private struct ShadowGolden: Decodable {
             $0.settings["shadows"] == "of both kinds"
         }
         #expect(settings.count == 21)
-        let found = settings[golden.online.column].scores
-        #expect(zip(found, golden.online.scores).allSatisfy { abs($0 - $1) < 1e-5 * max(1, abs($1)) })
+        golden.compare(
+            settings[golden.online.column].scores, golden.online.scores, auc: golden.online.auc, within: 1e-6, "online")
     }
 
     /// Two members whose losses shadows that know them have too, and two others: offline their losses are alike unlikely.
@@ -135,7 +157,7 @@ private struct ShadowGolden: Decodable {
         let golden = try ShadowGolden.load()
         let attack = try golden.attack("lira")
         let shadows = try (0..<2).map {
-            try golden.shadow($0, "losses", of: attack, hasSeen: golden.lira.seen[3])
+            try golden.shadow($0, "losses", of: attack, hasSeen: try #require(golden.lira["lira"]).seen[3])
         }
         let table = golden.table("release losses", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
@@ -146,7 +168,7 @@ private struct ShadowGolden: Decodable {
     @Test(arguments: ["gsa1", "gsa2"])
     func gradientsOfShadowsTeachWhatScikitLearnLearns(name: String) throws {
         let golden = try ShadowGolden.load()
-        let expected = name == "gsa1" ? golden.gsa1 : golden.gsa2
+        let expected = try #require(golden.gsa[name])
         let attack = try golden.attack(name)
         let unseen = Array(repeating: false, count: golden.candidates)
         let shadows = try expected.is_member.enumerated().map {
@@ -155,7 +177,55 @@ private struct ShadowGolden: Decodable {
         let table = golden.table("release gradients", rows: golden.candidates, of: attack)
         let settings = attack.scores(table, golden.population(shadows))
         #expect(settings.count == 1 && settings[0].settings["ridge"] == "\(expected.ridge)")
-        #expect(zip(settings[0].scores, expected.scores).allSatisfy { abs($0 - $1) < 1e-4 })
+        golden.compare(settings[0].scores, expected.scores, auc: expected.auc, within: 1e-4, name)
+    }
+
+    /// Fails when the test half is learnt from, or the ridge is another one.
+    @Test(arguments: ["gsa1-calibrated", "gsa2-calibrated"])
+    func gradientsOfTheCalibrationHalfTeachWhatScikitLearnLearns(name: String) throws {
+        let golden = try ShadowGolden.load()
+        let expected = try #require(golden.gsa[name])
+        let isMember = expected.is_member[0]
+        let attack = try golden.attack(name)
+        let table = golden.table("release gradients", rows: golden.candidates, of: attack)
+        let settings = attack.scores(table, golden.population([], isMember: isMember))
+        #expect(settings.count == 1 && settings[0].settings["ridge"] == "\(expected.ridge)")
+        golden.compare(
+            settings[0].scores, expected.scores, auc: expected.auc, isMember: isMember, within: 1e-4, name)
+    }
+
+    /// Gradients that are small at what a model has seen; the attacker has learnt that from models of their own.
+    @Test(arguments: ["gsa1", "gsa2"])
+    func smallGradientsAreFoundAndShuffledLabelsAreNot(name: String) throws {
+        let golden = try ShadowGolden.load()
+        let attack = try golden.attack(name)
+        let (count, width) = (400, attack.measurement.width(imageSize: 36))
+        func gradients(_ name: String) -> MeasurementTable {
+            let noise = RandomSource(seed: 31, purpose: .testing, model: name.count).normal(
+                count: count * width, step: 0, item: 0)
+            return MeasurementTable(
+                count: count, width: width,
+                values: noise.indices.map { exp(noise[$0] - ($0 / width % 2 == 0 ? 1.5 : 0)) })
+        }
+        let isMember = (0..<count).map { $0 % 2 == 0 }
+        let shadows = (1...3).map { number in
+            var shadow = ShadowModel(hasSeen: Array(repeating: false, count: count), isMember: isMember)
+            shadow.add(gradients(String(repeating: "s", count: number)), of: attack.measurement, on: .own)
+            return shadow
+        }
+        func figures(_ isMember: [Bool]) throws -> AttackFigures {
+            let population = Population(
+                isMember: isMember, calibration: Array(0..<count / 2), test: Array(count / 2..<count), images: [],
+                shape: [1, 6, 6], seed: 3, shadows: shadows)
+            return try AttackEvaluation.figures(
+                .init(
+                    name: name, title: attack.title, access: attack.access,
+                    settings: attack.scores(gradients(""), population)), population)
+        }
+        #expect(try figures(isMember).auc >= 0.95)
+        let order = RandomSource(seed: 32, purpose: .testing).permutation(of: count, step: 0)
+        let shuffled = try figures(order.map { $0 % 2 == 0 })
+        #expect(shuffled.aucInterval[0] <= 0.5 && shuffled.aucInterval[1] >= 0.5, "\(shuffled.aucInterval)")
     }
 
     /// Losses that depend on the image far more than on membership: alone they tell nothing, beside shadows everything.

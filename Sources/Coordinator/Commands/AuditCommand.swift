@@ -24,7 +24,7 @@ struct AuditCommand: ParsableCommand {
     @Option(help: "Names of attacks with commas between them; all by default.")
     var attacks: String?
 
-    @Option(help: "Network evaluations for each run (200000) or minutes (10m); strongest attacks first.")
+    @Option(help: "Network evaluations for each run (200000) or minutes (10m), for attacks in the order of --list.")
     var budget = AuditBudget.unlimited
 
     @Option(help: "The most members, and held-out images, to attack; as many as there are by default.")
@@ -76,6 +76,7 @@ struct AuditCommand: ParsableCommand {
         // All runs are looked at before the first is audited for minutes.
         let directories = paths.map { RunDirectory($0) }
         for directory in directories + shadow.map({ RunDirectory($0) }) { try check(directory) }
+        try requireAttack(on: directories)
         // Signals end this program at once until it has ranks to end.
         let signals = ProcessSignals()
         var reports: [AuditReport] = []
@@ -91,9 +92,12 @@ struct AuditCommand: ParsableCommand {
         }
         let named = AuditCommand.told(apart: reports, directories)
         var report = AuditReport.joined(named)
-        report.provenance.append(AuditReport.Entry(name: "command", value: command(directories)))
+        report.provenance.append(
+            AuditReport.Entry(name: "started in", value: FileManager.default.currentDirectoryPath))
+        report.provenance.append(AuditReport.Entry(name: "command", value: command, isPublic: isPublic))
         let folder = folder(directories)
-        let pairs = zip(named, directories).flatMap { AuditCommand.pairs($1, of: $0) }
+        // A public report is made without a look at private images.
+        let pairs = isPublic ? [] : try zip(named, directories).flatMap { try AuditCommand.pairs($1, of: $0) }
         try AuditPublication.publish(report, pairs: pairs, audience: isPublic ? .anyone : .owner, to: folder)
         AuditText.table(report).forEach(console.say)
         console.say("report: \(printable(folder))/report.html")
@@ -107,27 +111,40 @@ struct AuditCommand: ParsableCommand {
         return directories[0].audit + (isPublic ? "/public" : "")
     }
 
-    /// What repeats the audit; ranks make no difference.
-    private func command(_ directories: [RunDirectory]) -> String {
-        let names = directories.map { ($0.path as NSString).lastPathComponent }
-        var words = ["diptych", "audit"] + names + ["--budget", "\(budget)", "--samples", "\(samples)"]
-        words += ["--weights", weights.rawValue]
-        if let attacks { words += ["--attacks", attacks] }
-        if let images { words += ["--images", "\(images)"] }
-        for path in shadow { words += ["--shadow", (absolutePath(path) as NSString).lastPathComponent] }
-        return words.joined(separator: " ")
+    /// What repeats the audit, typed in the folder where it was started; ranks make no difference. In a public report,
+    /// words in capitals stand for the paths, which are private.
+    private var command: String {
+        func words(_ paths: [String], or placeholder: String) -> [String] {
+            paths.enumerated().map { index, path in
+                guard !isPublic else { return paths.count == 1 ? placeholder : "\(placeholder)-\(index + 1)" }
+                // Behind `--` a path may begin with a dash.
+                return ShellText.word(path.hasPrefix("-") ? "./" + path : path)
+            }
+        }
+        var command = ["diptych", "audit"] + words(paths, or: "RUN")
+        command += ["--budget", "\(budget)", "--samples", "\(samples)", "--weights", weights.rawValue]
+        if let attacks { command += ["--attacks", ShellText.word(attacks)] }
+        if let images { command += ["--images", "\(images)"] }
+        for path in words(shadow, or: "SHADOW") { command += ["--shadow", path] }
+        if let out { command += ["--out"] + words([out], or: "FOLDER") }
+        if isPublic { command.append("--public") }
+        return command.joined(separator: " ")
     }
 
     /// The images that the ranks have left for the page.
-    private static func pairs(_ directory: RunDirectory, of report: AuditReport) -> [NearestPairs] {
-        guard
-            let bytes = try? FileBytes.read(directory.auditPairs),
-            let pairs = try? JSONDecoder().decode([NearestPairs].self, from: bytes)
-        else { return [] }
-        return pairs.map { pair in
-            var pair = pair
-            pair.release = report.releases[0].name
-            return pair
+    private static func pairs(_ directory: RunDirectory, of report: AuditReport) throws -> [NearestPairs] {
+        do {
+            return try JSONDecoder().decode([NearestPairs].self, from: FileBytes.read(directory.auditPairs)).map {
+                pair in
+                var pair = pair
+                pair.release = report.releases[0].name
+                return pair
+            }
+        } catch {
+            throw DiptychFailure(
+                .inputOutput,
+                "the samples that the ranks left for the page cannot be read: \(printable("\(error)")); "
+                    + "give the same command again")
         }
     }
 
@@ -147,6 +164,21 @@ struct AuditCommand: ParsableCommand {
         try Examination().requireReadable(audited, of: directory)
     }
 
+    /// Throws if none of the named attacks can be made on any of the runs. What is wrong with a name, the ranks say.
+    private func requireAttack(on directories: [RunDirectory]) throws {
+        guard let attacks,
+            let selection = try? AttackSelection(
+                attacks.split(separator: ",").map(String.init), hasShadows: !shadow.isEmpty),
+            try !directories.contains(where: {
+                selection.canAttack(isDistilled: try $0.readJob().defence == .distillMD)
+            })
+        else { return }
+        throw DiptychFailure(
+            .usage,
+            "\(printable(attacks)) can be made on none of these runs: \(NeighbourLean.name) is an attack on DistillMD; name "
+                + "other attacks, or a run with defence distillmd")
+    }
+
     /// Runs of one name are called by their directories.
     private static func told(apart reports: [AuditReport], _ directories: [RunDirectory]) -> [AuditReport] {
         let names = reports.map { $0.releases[0].name }
@@ -157,6 +189,7 @@ struct AuditCommand: ParsableCommand {
             let name = report.releases[0].name
             for index in report.releases.indices {
                 report.releases[index].name = folder + report.releases[index].name.dropFirst(name.count)
+                if report.releases[index].partOf != nil { report.releases[index].partOf = folder }
             }
             return report
         }

@@ -14,7 +14,11 @@ extension AuditReport {
                     report.protocolNotes.filter { !shared.contains($0) }.map { named(report, $0) }
                 },
             provenance: reports.flatMap { report in
-                report.provenance.map { Entry(name: named(report, $0.name), value: $0.value) }
+                report.provenance.map { entry in
+                    var entry = entry
+                    entry.name = named(report, entry.name)
+                    return entry
+                }
             },
             releases: reports.flatMap(\.releases))
     }
@@ -22,7 +26,7 @@ extension AuditReport {
 
 /// What `diptych audit` says.
 enum AuditText {
-    /// The attacks there are, strongest first.
+    /// The attacks there are, in the order of an audit.
     static var list: [String] {
         let rows = AttackCatalogue.all.map { attack in
             [attack.name, attack.access.rawValue, "\(attack.measurement.evaluations)", attack.title]
@@ -53,8 +57,9 @@ enum AuditText {
         var lines: [String] = []
         for release in report.releases {
             let parts = release.defence == "none" ? "" : ", \(release.parts) parts"
-            lines += ["", "\(printable(release.name)) (\(release.defence)\(parts))"]
-            let rows = release.attacks.sorted { $0.auc > $1.auc }.map { attack in
+            let what = release.partOf.map { "part of the audit of \(printable($0))" } ?? "\(release.defence)\(parts)"
+            lines += ["", "\(printable(release.name)) (\(what))"]
+            let rows = release.ranked.map { attack in
                 [
                     attack.name, word(attack.access), String(format: "%.0f", attack.evaluationsPerImage),
                     String(format: "%.3f", attack.auc),
@@ -67,7 +72,7 @@ enum AuditText {
             if let attack = release.attacks.first {
                 lines.append("test half: \(attack.members) members, \(attack.heldOut) held-out images")
             }
-            for warning in Set(release.attacks.filter { $0.name != "set-level" }.flatMap(\.warnings)).sorted() {
+            for warning in Set(release.attacks.filter { !$0.isOfSets }.flatMap(\.warnings)).sorted() {
                 lines.append("note: \(warning)")
             }
         }
@@ -106,7 +111,8 @@ enum AuditText {
             "releases": .array(
                 report.releases.map { release in
                     [
-                        "name": .string(release.name), "defence": .string(release.defence),
+                        "name": .string(release.name), "part_of": release.partOf.map { .string($0) } ?? .null,
+                        "defence": .string(release.defence),
                         "parts": .integer(release.parts), "quality": release.quality.map(json) ?? .null,
                         "attacks": .array(
                             release.attacks.map { attack in
@@ -118,7 +124,8 @@ enum AuditText {
                                             .init($0.key, .string($0.value))
                                         }),
                                     "auc": .number(attack.auc), "auc_interval": pair(attack.aucInterval),
-                                    "asr": .number(attack.asr), "tpr_at_1_fpr": .number(attack.tprAt1FPR),
+                                    "asr": .number(attack.asr), "asr_interval": pair(attack.asrInterval),
+                                    "tpr_at_1_fpr": .number(attack.tprAt1FPR),
                                     "tpr_at_1_fpr_interval": pair(attack.tprAt1FPRInterval),
                                     "tpr_at_0_1_fpr": .number(attack.tprAt01FPR),
                                     "tpr_at_0_1_fpr_interval": pair(attack.tprAt01FPRInterval),

@@ -11,6 +11,23 @@ package enum ShellText {
         return "'" + word.replacing("'", with: #"'\''"#) + "'"
     }
 
+    /// A word of a command line for people to copy: as it is where no shell would change it, quoted otherwise. What cannot be
+    /// seen is written as octal bytes in `$'...'` (bash, zsh, POSIX 2024).
+    package static func word(_ word: String) -> String {
+        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=+@%-")
+        if !word.isEmpty && word.allSatisfy(plain.contains) { return word }
+        if printable(word) == word { return quoted(word) }
+        let scalars = word.unicodeScalars.map { scalar -> String in
+            if ["'", "\\"].contains(scalar) { return "\\\(scalar)" }
+            if printable(String(scalar)) == String(scalar) { return String(scalar) }
+            return String(scalar).utf8.map { byte in
+                let digits = String(byte, radix: 8)
+                return "\\" + String(repeating: "0", count: 3 - digits.count) + digits
+            }.joined()
+        }
+        return "$'" + scalars.joined() + "'"
+    }
+
     /// A value of an #SBATCH line, which sbatch reads by rules of its own: double quotes, a backslash before what it
     /// would take for its own.
     ///

@@ -1,7 +1,12 @@
 import Datasets
 import Diffusion
 
-/// All attacks, strongest first as published.
+/// All attacks, in the order in which an audit makes and lists them.
+///
+/// First DIME, the strongest that was published for predictions, and all that SecMI's measurement serves; then the others that
+/// ask for predictions or variations, those of one measurement or paper together, the plain losses last; then those that need
+/// gradients, shadow models or the split; last the nearest sample, which asks the network nothing. That is no strict order of
+/// strength: published figures are of differing models, data and access.
 public enum AttackCatalogue {
     /// The attacks on a release.
     ///

@@ -32,7 +32,8 @@ extension NearestSampleMeasurement: CustomStringConvertible {
 /// GAN-Leaks, full black box: Chen et al., CCS 2020 (arXiv 1909.03935), equation 4, as used on diffusion models by
 /// arXiv 2302.03262. Score: minus the distance to the nearest generated image. No evaluations for the attacked image.
 package struct GANLeaks: ThresholdAttack {
-    package let name = "gan-leaks"
+    package static let name = "gan-leaks"
+    package var name: String { Self.name }
     package let title = "GAN-Leaks, nearest generated image (arXiv 1909.03935)"
     package let access = AttackAccess.sampling
     private let distances: NearestSampleMeasurement

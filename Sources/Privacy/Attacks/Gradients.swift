@@ -69,7 +69,12 @@ package struct GradientMeasurement: AttackMeasurement {
 }
 
 /// GSA: Pang et al., PoPETs 2025 (arXiv 2308.06405), section 4: a classifier that learns members from the squared norms of
-/// the gradients, here a logistic regression on their logarithms. 10 forward and 10 backward passes.
+/// the gradients, one feature for each parameter tensor W:
+///
+///     GSA1: |d (1 / T sum_t L_t) / dW|^2      GSA2: 1 / T sum_t |d L_t / dW|^2
+///
+/// at T = 10 equidistant timesteps; the classifier here is a logistic regression on their logarithms. 10 forward and 10
+/// backward passes, 30 evaluations, for both together; those that a shadow model makes about its own images are not counted.
 ///
 /// The paper's attacker learns from shadow models. Norms differ from model to model, so that each model's features are
 /// standardised: those of a shadow over its own images, those of the release over the calibration half, whose membership is

@@ -20,6 +20,9 @@ import Foundation
 /// with the means over the shadow models that were trained on x and over those that were not, and variances of all images
 /// together (the paper's advice for few). To an image that has one of the means only, the other lies as far off as the two do
 /// on average over images that have both; that is ours, and leaves the order of such images as it is offline.
+///
+/// As many evaluations of the release as the attack that is compared. Every shadow model is asked as much about every image;
+/// that is not counted as the cost of an image, since the attacker's own models answer, but a budget counts it.
 package struct LiRA: MembershipAttack {
     package let name: String
     package let title: String

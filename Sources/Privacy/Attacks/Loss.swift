@@ -44,7 +44,11 @@ package struct LossThreshold: ResidualAttack {
     package init(_ schedule: NoiseSchedule) { residuals = LossMeasurement(schedule) }
 }
 
-/// The loss averaged over all timesteps: arXiv 2302.03262, section 4. One evaluation for each timestep.
+/// The loss averaged over timesteps: Matsumoto et al. (arXiv 2302.03262), section 4, where it is weaker than the loss at one:
+///
+///     score = - mean_t |eps_t - eps_theta(x_t, t)|^2
+///
+/// over the 20 timesteps of ``LossMeasurement`` instead of all. 20 evaluations, the same as those of ``LossThreshold``.
 package struct AverageLoss: MembershipAttack {
     package let name = "loss-average"
     package let title = "Loss averaged over timesteps (arXiv 2302.03262)"

@@ -13,7 +13,7 @@ struct LowPassFilter {
 
     private let height: Int
     private let width: Int
-    /// Signed vertical frequencies, and signed horizontal ones from 0 up: the others are complex conjugates.
+    /// Signed vertical and horizontal frequencies, none beyond the largest radius.
     private let rows: [Int]
     private let columns: [Int]
     private let rowWaves: [[(cos: Float, sin: Float)]]

@@ -150,8 +150,11 @@ extension ResidualAttack {
     }
 }
 
-/// The low-pass variant of a residual attack: FreMIA (Lian et al., arXiv 2505.20955), score -|F(r)|_2 with the filter of
-/// ``LowPassFilter``. Needs no evaluations beyond those of the attack itself.
+/// The low-pass variant of a residual attack: FreMIA (Lian et al., arXiv 2505.20955), section 4:
+///
+///     score = - |F(r)|_2^2,  F(r) = IFFT(b FFT(r))
+///
+/// with the filter b of ``LowPassFilter``. As many evaluations as the attack itself, and they are the same ones.
 package struct LowPass: ThresholdAttack {
     package let name: String
     package let title: String

@@ -83,8 +83,11 @@ struct NeighbourPart: Sendable, CustomStringConvertible {
 /// images of the other parts, and where one of those lies near x it may draw it towards x, which the student then imitates. So
 /// the attack takes the nearest member of each part, and asks how far its denoised image leans towards x
 /// (``NeighbourMeasurement``). Joined over parts: the greatest lean, their mean, or their spread.
+///
+/// 2 K evaluations for K parts, two noises for each part; 8 K for the four timesteps of the grid.
 package struct NeighbourLean: MembershipAttack {
-    package let name = "neighbours"
+    package static let name = "neighbours"
+    package var name: String { Self.name }
     package let title = "Lean of the nearest members of each part, knowing the split (ours)"
     package let access = AttackAccess.training
     private let leans: NeighbourMeasurement

@@ -38,8 +38,11 @@ struct NoiseAggregationMeasurement: AttackMeasurement {
     }
 }
 
-/// Small-noise aggregation: Li et al., 2025 (arXiv 2510.21783), with K = 5 noises. Score: minus the mean pairwise L2
-/// distance of the predicted noises. 5 evaluations. The timesteps of the grid are ours.
+/// Small-noise aggregation: Li et al., 2025 (arXiv 2510.21783), the attack of its method section, with its K = 5 noises:
+///
+///     score = - 2 / (K (K - 1)) sum_(i<j) |e_i - e_j|_2,  e_k = eps_theta(sqrt(abar_t) x + sqrt(1 - abar_t) eps_k, t)
+///
+/// About a member the predictions agree. K evaluations. The timesteps of the grid are ours.
 package struct NoiseAggregation: ThresholdAttack {
     package let name = "aggregation"
     package let title = "Small-noise aggregation (arXiv 2510.21783)"

@@ -45,8 +45,9 @@ struct ReDiffuseMeasurement: AttackMeasurement {
 }
 
 /// ReDiffuse: Li et al. (arXiv 2405.20771), algorithm 1, with the L2 distance as D, as for DiT in the paper (for CIFAR
-/// its D is a trained network). Needs only the variations that a release makes of an image, with the release's own
-/// sampler: against DualMD the models take turns. 2 n evaluations for n variations.
+/// its D is a trained network). Needs only the variations that a release makes of an image; a variation is DDIM with two
+/// steps through the release's own denoiser, whatever the job's sampler: against DualMD the models take turns, one step each.
+/// 2 n evaluations for n variations.
 package struct ReDiffuse: ThresholdAttack {
     package let name = "rediffuse"
     package let title = "ReDiffuse, L2 (arXiv 2405.20771)"

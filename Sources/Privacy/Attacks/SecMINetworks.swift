@@ -3,7 +3,11 @@ import Foundation
 import Tensor
 
 /// SecMI NNs: Duan et al., ICML 2023 (arXiv 2302.01316), section 4.3: a network that learns members from the residual image
-/// |psi(phi(x_t)) - x_t| at t = 90.
+/// at t = 90:
+///
+///     score = network(|psi(phi(x_t), t + 10) - x_t|)
+///
+/// with DDIM's step phi from t to t + 10, its step psi back, and x_t from the deterministic inversion (``SecMIMeasurement``).
 ///
 /// As the authors' code has it: a ``ResNet18`` with one output, mean squared error to 1 for members and 0 for others, stochastic
 /// gradient descent with learning rate 1e-3, momentum 0.9 and weight decay 5e-4, 15 epochs in batches of 128, no augmentation.

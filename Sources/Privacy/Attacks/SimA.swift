@@ -75,7 +75,11 @@ struct SimAMonteCarloMeasurement: AttackMeasurement {
     }
 }
 
-/// SimA-MC: arXiv 2509.25003, section 4, the mean over n noises of |eps_theta(x_t, t)|_4. n evaluations.
+/// SimA-MC: Rao et al. (arXiv 2509.25003), section 4, the variant of SimA that asks about the noised image:
+///
+///     score = - 1 / n sum_k |eps_theta(sqrt(abar_t) x + sqrt(1 - abar_t) eps_k, t)|_4
+///
+/// n evaluations.
 package struct SimAMonteCarlo: ThresholdAttack {
     package let name = "sima-mc"
     package let title = "SimA-MC (arXiv 2509.25003)"

@@ -53,13 +53,14 @@ public enum AttackEvaluation {
         let chosen = calibrated(scored, population)
         let (members, heldOut) = population.divided(chosen.scores, rows: population.test)
         let area = AreaEstimate(members: members, heldOut: heldOut)
+        let success = SuccessEstimate(members: members, heldOut: heldOut)
         let onePercent = RateEstimate(members: members, heldOut: heldOut, limit: 0.01)
         let onePerMille = RateEstimate(members: members, heldOut: heldOut, limit: 0.001)
         let optimistic = scored.settings.map { self.area($0.scores, population, rows: population.test) }.max()
         return AttackFigures(
             name: scored.name, title: scored.title, access: scored.access, evaluationsPerImage: chosen.evaluations,
             settings: chosen.settings, auc: area.area, aucInterval: area.interval,
-            asr: ROCCurve(members: members, heldOut: heldOut).attackSuccessRate,
+            asr: success.rate, asrInterval: success.interval,
             tprAt1FPR: onePercent.rate, tprAt1FPRInterval: onePercent.interval,
             tprAt01FPR: onePerMille.rate, tprAt01FPRInterval: onePerMille.interval,
             optimisticAUC: scored.settings.count > 1 ? optimistic : nil,

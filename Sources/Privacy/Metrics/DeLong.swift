@@ -12,7 +12,8 @@ public struct AreaEstimate: Hashable, Sendable {
     /// For member i, V_i is the share of held-out images that score lower (ties half), for held-out j, W_j the share of
     /// members that score higher; the variance is var(V) / members + var(W) / heldOut. Where the two sets do not overlap
     /// the variance is 0, which says nothing: then the interval's inner end is the area that min(members, heldOut)
-    /// independent pairs, all in one order, leave possible, 0.025^(1 / min).
+    /// independent pairs, all in one order, leave possible, 0.025^(1 / min). Where all scores are the same it is 0, too, and
+    /// nothing is known about the order of any two images: the interval is [0, 1].
     ///
     /// - Parameters:
     ///   - members: Scores of images that were trained on, at least two, none of them NaN.
@@ -30,7 +31,7 @@ public struct AreaEstimate: Hashable, Sendable {
             interval = [max(0, area - reach), min(1, area + reach)]
         } else {
             let possible = power(0.025, 1 / min(m, n))
-            interval = area > 0.5 ? [possible, 1] : area < 0.5 ? [0, 1 - possible] : [0.5, 0.5]
+            interval = area > 0.5 ? [possible, 1] : area < 0.5 ? [0, 1 - possible] : [0, 1]
         }
     }
 }

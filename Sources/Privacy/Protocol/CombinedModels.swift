@@ -1,5 +1,7 @@
 /// The adaptive attack on a release of several models: an attacker who holds all of them attacks with each and joins the
 /// scores. A member was trained on by one of the models (DualMD), and by none of the others.
+///
+/// As many evaluations as the attack takes on each of the models, added up; none beyond those.
 public enum CombinedModels {
     /// Joins the scores of one attack with several models.
     ///

@@ -8,10 +8,11 @@ import Tensor
     import Darwin
 #endif
 
-/// Turns images into features in which sets of images are compared; made once for an audit and used for every release.
+/// Turns images into features in which sets of images are compared; made once for an audited run.
 ///
 /// With labels it is a classifier trained here; without, the same network with its first, random weights. Both are pure
-/// functions of the training images, never of a run's seed, so that figures of different runs can stand side by side.
+/// functions of the images given, so runs with the same split have the same extractor and their figures can stand side by side.
+/// Which images a run leaves for it is decided by the run's split, and so by its seed.
 public final class FeatureExtractor {
     /// What it is and, after the colon, the first 16 digits of the SHA-256 of its weights: `classifier-28x28x1:0123...`.
     public let name: String
@@ -69,7 +70,7 @@ public final class FeatureExtractor {
             classifying: catalogue.images.subset(chosen), labels: chosen.map { labels[$0] },
             classCount: catalogue.classCount,
             source: isUnused
-                ? "images that no model was trained on and that are not held out"
+                ? "images that no audited model was trained on and that are not held out"
                 : "held-out images, the very ones that samples are compared with")
     }
 

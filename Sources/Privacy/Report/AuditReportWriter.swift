@@ -80,12 +80,14 @@ public struct AuditReportWriter: Sendable {
             ReportFile(name: "attacks.csv", bytes: shown.attacksTable().bytes),
             ReportFile(name: "roc.csv", bytes: report.ratesTable(hasThresholds: audience == .owner).bytes),
         ]
-        let rates = report.releases.filter(\.isDrawable).map { ($0.name, ROCFigure.panel($0)) }
+        let releases = report.released.map(\.release)
+        let drawable = (releases + report.released.flatMap(\.parts)).filter(\.isDrawable)
+        let rates = drawable.map { ($0.name, ROCFigure.panel($0)) }
         if !rates.isEmpty {
-            let overview = ("strongest attack on each release", ROCFigure.overview(report.releases))
-            files.append(try figure("roc.png", rates.count > 1 ? [overview] + rates : rates))
+            let overview = ("strongest attack on each release", ROCFigure.overview(releases))
+            files.append(try figure("roc.png", releases.filter(\.isDrawable).count > 1 ? [overview] + rates : rates))
         }
-        let scores = report.releases.compactMap { release in
+        let scores = releases.compactMap { release in
             ScoreFigure.drawing(release).map { (Self.scoreTitle(release), $0) }
         }
         if !scores.isEmpty { files.append(try figure("scores.png", scores)) }
@@ -109,6 +111,20 @@ public struct AuditReportWriter: Sendable {
 }
 
 extension AuditReport {
+    /// What is released, each with the parts of its audit.
+    package var released: [(release: ReleaseAudit, parts: [ReleaseAudit])] {
+        var groups: [(release: ReleaseAudit, parts: [ReleaseAudit])] = []
+        for audit in releases {
+            // Of runs with one name, the part belongs to the one that it follows.
+            if let name = audit.partOf, let place = groups.lastIndex(where: { $0.release.name == name }) {
+                groups[place].parts.append(audit)
+            } else {
+                groups.append((release: audit, parts: []))
+            }
+        }
+        return groups
+    }
+
     /// The report without what tells about single images, and without provenance that is not marked as public.
     var published: AuditReport {
         var report = self

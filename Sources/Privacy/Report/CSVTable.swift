@@ -50,29 +50,30 @@ extension AuditReport {
     func attacksTable() -> CSVTable {
         var table = CSVTable([
             "release", "defence", "parts", "attack", "title", "access", "evaluations_per_image", "auc", "auc_low",
-            "auc_high", "asr", "tpr_at_1_fpr", "tpr_at_1_fpr_low", "tpr_at_1_fpr_high", "tpr_at_0_1_fpr",
-            "tpr_at_0_1_fpr_low", "tpr_at_0_1_fpr_high", "optimistic_auc", "members", "held_out", "settings",
+            "auc_high", "asr", "asr_low", "asr_high", "tpr_at_1_fpr", "tpr_at_1_fpr_low", "tpr_at_1_fpr_high",
+            "tpr_at_0_1_fpr", "tpr_at_0_1_fpr_low", "tpr_at_0_1_fpr_high", "optimistic_auc", "members", "held_out",
+            "settings",
             "warnings",
             "extractor", "frechet_distance", "frechet_distance_floor", "precision", "recall", "extracted_fraction",
+            "inception_score", "median_distance_to_members", "median_distance_to_held_out", "samples",
+            "compared_images",
+            "part_of",
         ])
         for release in releases {
             for attack in release.attacks {
                 let settings = attack.settings.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-                table.add(
-                    [
-                        .text(release.name), .text(release.defence), .number(Double(release.parts)), .text(attack.name),
-                        .text(attack.title), .text(attack.access.rawValue), .number(attack.evaluationsPerImage),
-                        .number(attack.auc), cell(attack.aucInterval.first), cell(attack.aucInterval.last),
-                        .number(attack.asr), .number(attack.tprAt1FPR), cell(attack.tprAt1FPRInterval.first),
-                        cell(attack.tprAt1FPRInterval.last), .number(attack.tprAt01FPR),
-                        cell(attack.tprAt01FPRInterval.first), cell(attack.tprAt01FPRInterval.last),
-                        cell(attack.optimisticAUC), .number(Double(attack.members)), .number(Double(attack.heldOut)),
-                        .text(settings.joined(separator: "; ")), .text(attack.warnings.joined(separator: "; ")),
-                        release.quality.map { .text($0.extractor) } ?? .missing,
-                        cell(release.quality?.frechetDistance), cell(release.quality?.frechetDistanceFloor),
-                        cell(release.quality?.precision), cell(release.quality?.recall),
-                        cell(release.quality?.extractedFraction),
-                    ])
+                let figures: [CSVTable.Cell] = [
+                    .text(release.name), .text(release.defence), .number(Double(release.parts)), .text(attack.name),
+                    .text(attack.title), .text(attack.access.rawValue), .number(attack.evaluationsPerImage),
+                    .number(attack.auc), cell(attack.aucInterval.first), cell(attack.aucInterval.last),
+                    .number(attack.asr), cell(attack.asrInterval.first), cell(attack.asrInterval.last),
+                    .number(attack.tprAt1FPR), cell(attack.tprAt1FPRInterval.first),
+                    cell(attack.tprAt1FPRInterval.last), .number(attack.tprAt01FPR),
+                    cell(attack.tprAt01FPRInterval.first), cell(attack.tprAt01FPRInterval.last),
+                    cell(attack.optimisticAUC), .number(Double(attack.members)), .number(Double(attack.heldOut)),
+                    .text(settings.joined(separator: "; ")), .text(attack.warnings.joined(separator: "; ")),
+                ]
+                table.add(figures + cells(release.quality) + [cell(release.partOf)])
             }
         }
         return table
@@ -104,3 +105,16 @@ extension AuditReport {
 }
 
 private func cell(_ value: Double?) -> CSVTable.Cell { value.map { .number($0) } ?? .missing }
+
+private func cell(_ text: String?) -> CSVTable.Cell { text.map { .text($0) } ?? .missing }
+
+/// A release's quality, from `extractor` to `compared_images`.
+private func cells(_ quality: QualityFigures?) -> [CSVTable.Cell] {
+    [
+        cell(quality?.extractor), cell(quality?.frechetDistance), cell(quality?.frechetDistanceFloor),
+        cell(quality?.precision), cell(quality?.recall), cell(quality?.extractedFraction),
+        cell(quality?.inceptionScore),
+        cell(quality?.medianDistanceToMembers), cell(quality?.medianDistanceToHeldOut),
+        cell(quality.map { Double($0.samples) }), cell(quality.map { Double($0.comparedImages) }),
+    ]
+}

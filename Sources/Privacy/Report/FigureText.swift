@@ -1,5 +1,5 @@
 /// Numbers as the report shows them: no more digits than the intervals bear.
-enum FigureText {
+package enum FigureText {
     /// A number with a fixed count of decimals.
     static func decimal(_ value: Double, _ places: Int) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return value.isNaN ? "–" : value > 0 ? "∞" : "−∞" }
@@ -33,9 +33,14 @@ enum FigureText {
     /// An interval of shares as percentages without their sign, `4.1–7.2`, for beside a figure that has it.
     static func bareInterval(_ ends: [Double]) -> String { interval(ends.map { 100 * $0 }, 1) }
 
-    /// A title without what it has in brackets: `PIA` of `PIA (arXiv 2305.18355)`.
-    static func short(_ title: String) -> String {
-        title.split(separator: " (", maxSplits: 1).first.map(String.init) ?? title
+    /// A title without what it has in brackets: `PIA, models in turn` of `PIA (arXiv 2305.18355), models in turn`.
+    package static func short(_ title: String) -> String {
+        var (rest, short) = (title[...], "")
+        while let opening = rest.firstRange(of: " ("), let closing = rest[opening.upperBound...].firstIndex(of: ")") {
+            short += rest[..<opening.lowerBound]
+            rest = rest[rest.index(after: closing)...]
+        }
+        return short + rest
     }
 
     /// A short title for a narrow place.

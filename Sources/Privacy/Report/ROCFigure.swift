@@ -14,8 +14,12 @@ struct ROCFigure {
         let role: Drawing.Role
         let dash: Drawing.Dash
         let isLabelled: Bool
+        /// What the key below says of it; nil for a curve that is not in the key.
+        var key: String?
         /// Intervals of the true-positive rate at false-positive rates.
         let intervals: [(rate: Double, ends: [Double])]
+
+        var width: Double { role == .context ? 0.8 : role == .accent ? 1.8 : 1.3 }
     }
 
     private static let (width, height) = (340.0, 330.0)
@@ -23,33 +27,37 @@ struct ROCFigure {
     private let smallest: Double
     private var drawing = Drawing(width: width, height: height)
 
-    /// The strongest attack on each release, as ROC curves that bear the releases' names.
+    /// How many of a release's attacks the key names.
+    private static let named = 4
+
+    /// The strongest attack on each release, as ROC curves that a key names by release.
     static func overview(_ releases: [ReleaseAudit]) -> Drawing {
+        // The strongest is drawn last, over the others.
         let chosen = releases.compactMap { release in
-            Verdict.strongest(of: release).map { (release: release, attack: $0) }
-        }
-        let ranks = chosen.indices.sorted { chosen[$0].attack.auc > chosen[$1].attack.auc }
+            Verdict.strongest(of: release).map { (name: release.name, attack: $0) }
+        }.sorted { Verdict.strength($0.attack) < Verdict.strength($1.attack) }
         return ROCFigure(attacks: chosen.map(\.attack)) { figure, index, curve in
-            let rank = ranks.firstIndex(of: index) ?? 0
+            let (attack, name, rank) = (chosen[index].attack, chosen[index].name, chosen.count - 1 - index)
             return Curve(
-                name: chosen[index].release.name, points: figure.path(curve), role: rank == 0 ? .accent : .ink,
-                dash: dashes[rank % dashes.count], isLabelled: true,
-                intervals: [(0.01, chosen[index].attack.tprAt1FPRInterval)])
+                name: name, points: figure.path(curve), role: rank == 0 ? .accent : .ink,
+                dash: dashes[rank % dashes.count], isLabelled: rank == 0,
+                key: "AUC \(FigureText.decimal(attack.auc, 2)): \(name)", intervals: [(0.01, attack.tprAt1FPRInterval)])
         }.drawing
     }
 
-    /// All attacks on a release: the strongest labelled, the others behind it.
+    /// All attacks on a release: the strongest labelled, a few more named in a key, the others behind them.
     static func panel(_ release: ReleaseAudit) -> Drawing {
-        let strongest = Verdict.strongest(of: release)?.name
-        let attacks = release.attacksOnImages.sorted { ($0.name == strongest ? 1 : 0) < ($1.name == strongest ? 1 : 0) }
+        // The strongest is drawn last, over the others.
+        let attacks = Array(release.ranked.filter { !$0.isOfSets }.reversed())
         return ROCFigure(attacks: attacks) { figure, index, curve in
-            let attack = attacks[index]
-            let isStrongest = attack.name == strongest
+            let (attack, rank) = (attacks[index], attacks.count - 1 - index)
+            let isNamed = rank < named
             return Curve(
                 name: FigureText.label(attack.title), points: figure.path(curve),
-                role: isStrongest ? .accent : .context,
-                dash: isStrongest ? .solid : attack.access.dash, isLabelled: isStrongest,
-                intervals: isStrongest ? [(0.01, attack.tprAt1FPRInterval), (0.001, attack.tprAt01FPRInterval)] : [])
+                role: rank == 0 ? .accent : isNamed ? .ink : .context, dash: isNamed ? dashes[rank] : .solid,
+                isLabelled: rank == 0,
+                key: isNamed ? "AUC \(FigureText.decimal(attack.auc, 2)): \(FigureText.label(attack.title))" : nil,
+                intervals: rank == 0 ? [(0.01, attack.tprAt1FPRInterval), (0.001, attack.tprAt01FPRInterval)] : [])
         }.drawing
     }
 
@@ -66,11 +74,11 @@ struct ROCFigure {
             if scores.isDrawable { curves.append(curve(self, index, scores)) }
         }
         for curve in curves {
-            drawing.line(
-                curve.points, curve.role, width: curve.role == .context ? 1 : 1.8, dash: curve.dash, name: curve.name)
+            drawing.line(curve.points, curve.role, width: curve.width, dash: curve.dash, name: curve.name)
             for interval in curve.intervals { whisker(interval.rate, interval.ends, curve.role) }
         }
         label(curves)
+        key(curves)
     }
 
     // MARK: Axes
@@ -121,6 +129,19 @@ struct ROCFigure {
             points.append(point)
         }
         return points + [Point(x: x(1), y: y(1))]
+    }
+
+    /// Names the curves of the key below the axes, the strongest first, each beside a piece of its line.
+    private mutating func key(_ curves: [Curve]) {
+        for curve in curves.reversed() {
+            guard let text = curve.key else { continue }
+            let y = drawing.height + 10
+            drawing.line(
+                [Point(x: Self.left, y: y - 4), Point(x: Self.left + 30, y: y - 4)], curve.role, width: curve.width,
+                dash: curve.dash)
+            drawing.text(text, Self.left + 38, y, curve.role)
+            drawing.height += 15
+        }
     }
 
     /// Puts each name beside its curve, where it covers nothing and no other curve is nearer.
@@ -210,16 +231,6 @@ extension [Point] {
 }
 
 extension AttackAccess {
-    /// How lines of attacks with this access are drawn.
-    var dash: Drawing.Dash {
-        switch self {
-        case .sampling: .dotted
-        case .predictions: .solid
-        case .weights: .dashed
-        case .training: .dashDotted
-        }
-    }
-
     /// What the attacker can reach, in words.
     var title: String {
         switch self {

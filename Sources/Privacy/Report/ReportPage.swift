@@ -16,9 +16,12 @@ struct ReportPage {
         self.audience = audience
     }
 
+    /// What is released, without the parts of its audit.
+    var releases: [ReleaseAudit] { report.released.map(\.release) }
+
     /// The whole page.
     func html() throws -> HTML {
-        let names = FigureText.list(report.releases.map(\.name))
+        let names = FigureText.list(releases.map(\.name))
         return """
             <!DOCTYPE html>
             <html lang="en">
@@ -42,6 +45,7 @@ struct ReportPage {
             \(rates)
             \(scores)
             \(attacks)
+            \(parts)
             \(try nearest())
             \(origin)
             </main>
@@ -55,15 +59,14 @@ struct ReportPage {
 
     /// The verdict on all releases in one sentence.
     var headline: String {
-        let verdicts = report.releases.map { (name: $0.name, verdict: Verdict($0)) }
+        let verdicts = releases.map { (name: $0.name, verdict: Verdict($0)) }
         guard verdicts.count != 1 else { return verdicts[0].verdict.sentence }
-        func named(_ level: Verdict.Level) -> String? {
-            let names = verdicts.filter { $0.verdict.level == level }.map(\.name)
-            return names.isEmpty ? nil : FigureText.list(names)
-        }
+        func all(_ level: Verdict.Level) -> [String] { verdicts.filter { $0.verdict.level == level }.map(\.name) }
+        func named(_ level: Verdict.Level) -> String? { all(level).isEmpty ? nil : FigureText.list(all(level)) }
+        let whose = all(.weigh).count == 1 ? "its" : "their"
         let parts = [
             named(.doNotRelease).map { "do not release \($0)" },
-            named(.weigh).map { "\($0) betrayed a little about its members" },
+            named(.weigh).map { "\($0) betrayed a little about \(whose) members" },
             named(.cannotTell).map { "of \($0) nothing can be said" },
             named(.noSign).map { "no sign of members was found in \($0)" },
         ].compactMap { $0 }
@@ -73,8 +76,8 @@ struct ReportPage {
     }
 
     private var verdicts: HTML {
-        guard report.releases.count > 1 else { return .none }
-        let items = report.releases.map { release -> HTML in
+        guard releases.count > 1 else { return .none }
+        let items = releases.map { release -> HTML in
             "<li>\(Verdict(release).sentence)</li>\n"
         }
         return "<ul class=\"verdicts\">\n\(items)</ul>"
@@ -88,8 +91,8 @@ struct ReportPage {
         <h2>How to read this</h2>
         <dl class="guide">
         <dt>The question</dt><dd>Can somebody who holds the release find out whether a given image was among those it was \
-        trained on? Each attack below is a published way to try. It saw members (trained on) and held-out images (never seen \
-        by anything), and had to tell them apart.</dd>
+        trained on? Each attack below is a published way to try. It saw members (trained on) and held-out images (seen by \
+        no audited model), and had to tell them apart.</dd>
         <dt>AUC</dt><dd>The chance that the attack ranks a random member above a random other image: 0.50 is guessing, 1.00 \
         is certainty.</dd>
         <dt>TPR at 1\u{A0}% FPR</dt><dd>The share of members found by an attacker who wants to be sure and accuses only 1\u{A0}% of the \
@@ -102,10 +105,11 @@ struct ReportPage {
         the distance to their 50 nearest: about 1\u{A0}% without memory.</dd>
         <dt>The verdict</dt><dd><i>Do not release</i>: an AUC above \(FigureText.decimal(Verdict.clearAUC, 2)), or more than \
         \(FigureText.bound(Verdict.clearShare)) of members found at 1\u{A0}% FPR, or more than \
-        \(FigureText.bound(Verdict.clearShare)) of samples extracted, each with its whole interval. <i>Weigh</i>: one of these lies above guessing by \
-        more than the number of attacks explains (intervals widened by Bonferroni's rule; extraction: above \
-        \(FigureText.bound(Verdict.suspectExtraction))), or sets of images can be told apart. <i>Cannot tell</i>: \
-        none does, but an AUC above \(FigureText.decimal(Verdict.clearAUC, 2)) is not excluded. <i>No sign found</i>: neither. \
+        \(FigureText.bound(Verdict.clearShare)) of samples extracted, each with its whole interval. <i>Weigh</i>: one of these \
+        lies above guessing with its whole interval (extraction: above \(FigureText.bound(Verdict.suspectExtraction))), or sets \
+        of images can be told apart. An AUC or a rate is the greatest of those of many attacks: for both rules its interval is \
+        widened by as much as their number demands (Bonferroni's rule). <i>Cannot tell</i>: none does, but some attack's \
+        interval reaches above an AUC of \(FigureText.decimal(Verdict.clearAUC, 2)). <i>No sign found</i>: neither. \
         That is no proof: a better attack than those tried here may exist.</dd>
         </dl>
         </section>
@@ -115,7 +119,7 @@ struct ReportPage {
     // MARK: Figures
 
     private var rates: HTML {
-        let releases = drawn.releases.filter(\.isDrawable)
+        let releases = drawn.released.map(\.release).filter(\.isDrawable)
         guard !releases.isEmpty else { return .none }
         let overview: HTML =
             releases.count < 2
@@ -125,13 +129,6 @@ struct ReportPage {
             \(ROCFigure.overview(releases).svg("ROC curves of the strongest attack on each release; the figures are in the tables"))\
             </figure>
             """
-        let panels = releases.map { release -> HTML in
-            """
-            <figure><figcaption>\(release.name), \(release.attacksOnImages.count) attacks</figcaption>\
-            \(ROCFigure.panel(release).svg("ROC curves of all attacks on \(release.name); the figures are in the tables"))\
-            </figure>
-            """
-        }
         return """
             <section>
             <h2>How many members an attacker finds</h2>
@@ -139,16 +136,26 @@ struct ReportPage {
             <p>Each line is an attack: how many members it finds (upwards) against how many others it takes for members (to the \
             right). The dotted diagonal is guessing; the further a line runs above it at the left, the more surely some \
             members are betrayed. Both axes are logarithmic and start at one false positive. Bars mark 95\u{A0}% intervals. The \
-            strongest attack is drawn heavy and named; of the others, solid lines need predictions, dotted ones samples, \
-            dashed ones weights, dash-dotted ones other training images.</p>
+            key below a figure names its strongest attacks with their AUC, the strongest drawn heavy; the others are the \
+            thin lines behind.</p>
             </div>\(overview)</div>
-            <div class="panels">\(panels)</div>
+            <div class="panels">\(releases.map(panel))</div>
             </section>
             """
     }
 
+    /// The ROC curves of all attacks on a release or a part of its audit.
+    func panel(_ release: ReleaseAudit) -> HTML {
+        """
+        <figure><figcaption>\(release.name), \(release.attacksOnImages.count) attacks</figcaption>\
+        \(ROCFigure.panel(release).svg("ROC curves of all attacks on \(release.name); the figures are in the tables"))\
+        </figure>
+
+        """
+    }
+
     private var scores: HTML {
-        let figures = drawn.releases.compactMap { release -> HTML? in
+        let figures = drawn.released.map(\.release).compactMap { release -> HTML? in
             guard let drawing = ScoreFigure.drawing(release), let attack = Verdict.strongest(of: release) else {
                 return nil
             }
@@ -204,8 +211,13 @@ struct ReportPage {
             "<tr><th scope=\"row\">\(entry.name)</th><td><code>\(entry.value)</code></td></tr>\n"
         }
         let again: HTML =
-            command.map { "<pre><code>\($0.value)</code></pre>" }
-            ?? "<p>Ask the owner of the release for its private report, which holds the command.</p>"
+            command.map { command -> HTML in
+                let place: HTML =
+                    audience == .owner
+                    ? "Type this in the folder where the audit was started, which the provenance names:"
+                    : "Put the owner's paths where words are in capitals:"
+                return "<p>\(place)</p>\n<pre><code>\(command.value)</code></pre>"
+            } ?? "<p>Ask the owner of the release for its private report, which holds the command.</p>"
         return """
             <section>
             <h2>Protocol</h2>

@@ -41,18 +41,25 @@ enum ReportStyle {
         tbody tr:last-child > * { border-bottom: 1px solid var(--rule); }
         .group th { font-weight: 600; padding-top: .9rem; }
         td { white-space: nowrap; }
-        .attacks th[scope="row"] { min-width: 16rem; }
+        .attacks th[scope="row"] { min-width: 9rem; }
         .compare th[scope="row"] { white-space: nowrap; }
         /* Intervals hang to the right, so that the figures before them stand in line. */
         .compare th[scope="col"], .compare td { padding-right: 6.6rem; }
         .interval { display: inline-block; width: 5.9rem; margin-right: -5.9rem; padding-left: .5rem; text-align: left; }
-        .attacks td:nth-child(4) { padding-right: 4.6rem; }
+        /* Many releases side by side: intervals below the figures, hints in lines of their own. */
+        .many th[scope="col"], .many td { padding-right: .9rem; }
+        .many .interval { display: block; width: auto; margin: 0; padding: 0; text-align: right; }
+        .many th[scope="row"] { white-space: normal; min-width: 9.5rem; }
+        .many th[scope="row"] small { display: block; }
+        .attacks td:nth-child(4), .attacks td:nth-child(6) { padding-right: 4.6rem; }
         .attacks td:nth-child(7), .attacks td:nth-child(8) { padding-right: 5rem; }
         .attacks th[scope="col"] { white-space: nowrap; }
         .attacks th[scope="col"]:nth-child(2) { text-align: left; }
-        .attacks th[scope="col"]:nth-child(4) { padding-right: 4.6rem; }
+        .attacks th[scope="col"]:nth-child(4), .attacks th[scope="col"]:nth-child(6) { padding-right: 4.6rem; }
         .attacks th[scope="col"]:nth-child(n+7) { padding-right: 1.2rem; }
         .graph svg { display: block; }
+        details { margin: .5rem 0; }
+        summary { cursor: pointer; }
         .graph { padding-top: .38rem; padding-right: 1.4rem; vertical-align: top; }
         .scale { display: block; position: relative; width: 130px; height: 1.2em; color: var(--soft); font-weight: 400;
           font-size: .8rem; }
@@ -98,6 +105,7 @@ enum ReportStyle {
           h2, h3, caption { break-after: avoid; }
           figure, tr, .attacks, .verdicts li, dl > * { break-inside: avoid; }
           .scroll { overflow: visible; }
+          details { display: none; }
           table { font-size: .85rem; }
           th, td { padding-right: .7rem; }
           .panels { grid-template-columns: repeat(2, 1fr); }

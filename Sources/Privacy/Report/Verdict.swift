@@ -33,9 +33,9 @@ package struct Verdict: Hashable, Sendable {
     /// The verdict in a sentence that names the release.
     package let sentence: String
 
-    /// An AUC whose whole interval lies above this is a working attack.
+    /// An AUC whose whole interval, widened for the number of attacks, lies above this is a working attack.
     static let clearAUC = 0.60
-    /// So is a true-positive rate at 1 % false positives whose whole interval lies above this, and as clear is a share of
+    /// So is a true-positive rate at 1 % false positives whose interval lies above this, and as clear is a share of
     /// extracted samples above it.
     static let clearShare = 0.05
     /// A share of extracted samples counts as a sign above this: twice what the test gives without memory.
@@ -53,6 +53,7 @@ package struct Verdict: Hashable, Sendable {
             level = .weigh
             sentence = "\(name) betrays a little about its members: \(Self.joined(signs))."
         } else if let strongest = Self.strongest(of: release) {
+            // Not widened: that no attack has more is claimed of each by its own interval, and no figure was chosen.
             let end = attacks.map { Self.turned($0).high }.max() ?? 1
             let none =
                 attacks.count == 1
@@ -76,9 +77,16 @@ package struct Verdict: Hashable, Sendable {
     }
 
     /// The attack on single images with the greatest AUC, whichever way round its score is.
-    package static func strongest(of release: ReleaseAudit) -> AttackFigures? {
-        release.attacksOnImages.max { turned($0).auc < turned($1).auc }
+    ///
+    /// - Parameters:
+    ///   - release: The release.
+    ///   - access: What the attacker can reach; nil for anything.
+    package static func strongest(of release: ReleaseAudit, reaching access: AttackAccess? = nil) -> AttackFigures? {
+        release.ranked.first { !$0.isOfSets && (access == nil || $0.access == access) }
     }
+
+    /// An attack's AUC, or one less it if that is more.
+    static func strength(_ attack: AttackFigures) -> Double { turned(attack).auc }
 
     /// An attack's AUC and its interval; mirrored if it is below one half, since an attacker can turn a score round.
     fileprivate static func turned(_ attack: AttackFigures) -> (auc: Double, low: Double, high: Double) {
@@ -124,11 +132,14 @@ package struct Verdict: Hashable, Sendable {
 extension ReleaseAudit {
     /// The attacks that judge single images; a test of sets is stronger by its size alone and stands for itself.
     var attacksOnImages: [AttackFigures] { attacks.filter { !$0.isOfSets } }
+
+    /// All attacks, strongest first, whichever way round their scores are.
+    package var ranked: [AttackFigures] { attacks.sorted { Verdict.turned($0).auc > Verdict.turned($1).auc } }
 }
 
 extension AttackFigures {
     /// Whether members and held-out images are sets of images here.
-    var isOfSets: Bool { name == "set-level" }
+    package var isOfSets: Bool { name == AttackSelection.sets }
 }
 
 /// One thing that may betray members, as an interval beside what chance gives and what is clear.
@@ -141,9 +152,10 @@ private struct Evidence {
     /// How many figures this one is the greatest of.
     let choices: Int
 
-    /// Whether the figure lies above chance by more than choosing it explains.
-    var isSign: Bool { value - (value - low) * Verdict.widening(of: choices) > chance }
-    var isClear: Bool { low > clear }
+    /// The low end of the interval, as far down as having chosen the figure demands.
+    private var widenedLow: Double { value - (value - low) * Verdict.widening(of: choices) }
+    var isSign: Bool { widenedLow > chance }
+    var isClear: Bool { widenedLow > clear }
 
     static func all(of release: ReleaseAudit) -> [Evidence] {
         [auc(release), rate(release), sets(release), extraction(release)].compactMap { $0 }

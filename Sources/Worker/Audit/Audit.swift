@@ -37,7 +37,6 @@ extension Session {
     ///   - request: What to audit.
     ///   - say: Takes lines about progress, on rank 0.
     package func audit(_ request: AuditRequest, say: @escaping (String) -> Void = { _ in }) throws -> AuditEnd {
-        let clock = Stopwatch()
         let (choice, split) = try chooseImages(request)
         let subjects = AuditSubjects(
             choice: choice, split: split, views: try auditedViews(weights: request.weights),
@@ -47,11 +46,17 @@ extension Session {
             job.defence == .distillMD
             ? NeighbourLean(diffusion.schedule, parts: split.parts, catalogue: catalogue) : nil
         let plan = try AuditPlan(job: job, subjects: subjects, request: request, neighbours: neighbours, world: world)
-        try world.onRoot { if let note = plan.skippedNote { say(note) } }
-        var isOutOfTime = { false }
-        if case .minutes(let minutes) = request.budget { isOutOfTime = { clock.seconds > 60 * minutes } }
+        try world.onRoot { for note in [plan.exclusion, plan.skippedNote].compactMap({ $0 }) { say(note) } }
         let progress = AuditProgress(total: plan.evaluations, say: say)
         var results = AuditResults(plan: plan, shadows: subjects.shadows)
+        for task in plan.samples {
+            let end = try measure(task, request, of: subjects, progress, isOutOfTime: { false }, into: &results)
+            if case .stopped = end { return .stopped }
+        }
+        // The minutes are those of attacks.
+        let clock = Stopwatch()
+        var isOutOfTime = { false }
+        if case .minutes(let minutes) = request.budget { isOutOfTime = { clock.seconds > 60 * minutes } }
         for task in plan.tasks {
             switch try measure(task, request, of: subjects, progress, isOutOfTime: isOutOfTime, into: &results) {
             case .whole: break
@@ -103,15 +108,13 @@ extension Session {
         var report = try AuditReport(session: self, request: request, subjects: subjects, results: results)
         var pairs: [NearestPairs] = []
         // Samples are those of the whole release, which comes first.
-        if let samples = results.samples(of: 0) {
+        if let samples = results.samples(of: 0), results.plan.qualityObstacle == nil {
             say("comparing \(samples.count) samples with training images and held-out ones")
-            if let quality = AuditQuality(
+            let quality = AuditQuality(
                 samples: samples, release: report.releases[0].name, split: subjects.split, catalogue: catalogue)
-            {
-                report.releases[0].quality = quality.figures
-                report.protocolNotes.append(quality.note)
-                pairs.append(quality.pairs)
-            }
+            report.releases[0].quality = quality.figures
+            report.protocolNotes.append(quality.note)
+            pairs.append(quality.pairs)
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -18,7 +18,7 @@ final class AuditMeasurements {
     private let batches: CandidateBatches
     private let store: ScoreStore
     private let progress: AuditProgress
-    /// Unix time in seconds after which nothing is begun; rank 0's counts.
+    /// Whether nothing more is to be begun; rank 0 is asked.
     private let isOutOfTime: () -> Bool
     private let label: String
 

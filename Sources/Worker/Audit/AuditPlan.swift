@@ -22,46 +22,54 @@ struct AuditTask {
     let label: String
 }
 
-/// Which attacks an audit makes, and what they need measured, strongest attacks first, within a budget of evaluations.
+/// Which attacks an audit makes, and what they need measured, in the order of the catalogue, within a budget of evaluations.
 struct AuditPlan {
     /// The attacks on each view; without `gan-leaks`, which needs samples first.
     let attacks: [[any MembershipAttack]]
-    /// What is measured, in order.
+    /// Images that the release makes, of which quality is measured: outside of the budget, which is one of attacks.
+    let samples: [AuditTask]
+    /// What the attacks measure, in order.
     let tasks: [AuditTask]
     /// What the budget leaves out, as labels.
     let skipped: [String]
-    /// Whether sets of images are attacked too.
-    let includesSets: Bool
+    /// Which attacks are wanted.
+    private let selection: AttackSelection
+    /// What was named and cannot be made, as a sentence; nil for nothing.
+    let exclusion: String?
+    /// Why quality cannot be measured, as half a sentence; nil if it can.
+    let qualityObstacle: String?
 
-    /// The name of the test of sets, which is no attack of its own.
-    static let sets = "set-level"
+    /// Whether sets of images are attacked too.
+    var includesSets: Bool { selection.names.contains(AttackSelection.sets) }
+    /// Whether the nearest of the release's images is an attack.
+    var includesNearestImage: Bool { selection.names.contains(GANLeaks.name) }
 
     /// Plans; without a collective, but for an error.
     ///
-    /// - Throws: `DiptychFailure` with code 64 for an attack that there is not.
+    /// - Throws: `DiptychFailure` with code 64 for attacks with which there is nothing to attack.
     init(
         job: Job, subjects: AuditSubjects, request: AuditRequest, neighbours: NeighbourLean?, world: any Communicator
     ) throws {
         let (views, shadows, images) = (subjects.views, subjects.shadows, subjects.choice.items.count)
-        let wanted = try world.together("planning the audit") { try Self.wanted(request) }
-        includesSets = wanted.contains(Self.sets)
+        let selection = try world.together("planning the audit") {
+            do {
+                return try AttackSelection(request.attacks, hasShadows: !request.shadows.isEmpty)
+            } catch let error as AttackSelection.Unusable {
+                throw DiptychFailure(.usage, "\(error)")
+            }
+        }
+        self.selection = selection
+        exclusion = selection.exclusion(isDistilled: neighbours != nil)
+        qualityObstacle = AuditQuality.obstacle(samples: request.samples, split: subjects.split)
         let schedule = job.gaussianDiffusion.schedule
         attacks = views.map { view in
             AttackCatalogue.attacks(
                 schedule: schedule, samples: nil, tensors: view.tensors, neighbours: neighbours,
                 hasShadows: !shadows.isEmpty
-            ).filter { wanted.contains($0.name) }
+            ).filter { selection.names.contains($0.name) }
         }
-        var all = Self.releaseTasks(attacks, views, images: images)
-        if wanted.contains("gan-leaks") {
-            for (index, view) in views.enumerated() where view.part == nil {
-                all.append(
-                    AuditTask(
-                        subject: .release(index), measurement: nil, evaluations: request.samples * job.sample.steps,
-                        label: "\(view.name): gan-leaks"))
-            }
-        }
-        all += Self.shadowTasks(attacks, shadows, images: images)
+        let all =
+            Self.releaseTasks(attacks, views, images: images) + Self.shadowTasks(attacks, shadows, images: images)
         var left = Int.max
         if case .evaluations(let count) = request.budget { left = count }
         var tasks: [AuditTask] = []
@@ -76,22 +84,17 @@ struct AuditPlan {
         }
         self.tasks = tasks
         self.skipped = skipped
+        let needsSamples = qualityObstacle == nil || selection.names.contains(GANLeaks.name)
+        samples = !needsSamples ? [] : Self.samplingTasks(views, count: request.samples, steps: job.sample.steps)
     }
 
-    /// The names of the attacks that shall be made.
-    private static func wanted(_ request: AuditRequest) throws -> Set<String> {
-        let known = AttackCatalogue.all.map(\.name) + [sets]
-        guard let named = request.attacks else { return Set(known) }
-        if let unknown = Set(named).subtracting(known).sorted().first {
-            throw DiptychFailure(
-                .usage, "there is no attack \(unknown); there are \(known.joined(separator: ", "))")
+    /// The images that the release makes, with its own sampler.
+    private static func samplingTasks(_ views: [AuditedView], count: Int, steps: Int) -> [AuditTask] {
+        views.indices.filter { views[$0].part == nil }.map { index in
+            AuditTask(
+                subject: .release(index), measurement: nil, evaluations: count * steps,
+                label: "\(views[index].name): samples")
         }
-        let needy = AttackCatalogue.all.filter { $0.shadowImages != nil && named.contains($0.name) }
-        guard let first = needy.first, request.shadows.isEmpty else { return Set(named) }
-        throw DiptychFailure(
-            .usage,
-            "the attack \(first.name) needs shadow models: train runs of the same job with other seeds, and name "
-                + "each with --shadow RUN")
     }
 
     /// What the attacks measure on the release, measurement by measurement in the order of the catalogue.
@@ -137,7 +140,7 @@ struct AuditPlan {
     }
 
     /// Network evaluations in all.
-    var evaluations: Int { tasks.reduce(0) { $0 + $1.evaluations } }
+    var evaluations: Int { (samples + tasks).reduce(0) { $0 + $1.evaluations } }
 
     /// What the budget leaves out, as a line; nil for nothing.
     var skippedNote: String? {

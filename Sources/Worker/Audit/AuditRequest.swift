@@ -10,7 +10,7 @@ package struct AuditRequest: Sendable {
     package var budget: AuditBudget
     /// Which of the models' weights.
     package var weights: WeightKind
-    /// Images that the release makes for the nearest-image attack.
+    /// Images that the release makes, for its quality and the nearest-image attack.
     package var samples: Int
     /// Directories of runs that serve as shadow models.
     package var shadows: [String]

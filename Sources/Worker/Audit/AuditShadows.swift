@@ -1,13 +1,12 @@
 import Communication
 import Datasets
 import Diffusion
-import Foundation
 import Jobs
 import Privacy
 
 /// A run of the attacker's own as an audit uses it: its release answers as a shadow model.
 struct AuditShadow {
-    /// The folder's name.
+    /// `shadow 1`, `shadow 2`: the folder's name may hold the seed, and reports say this one to anybody.
     let name: String
     let session: Session
     let view: AuditedView
@@ -25,7 +24,7 @@ extension Session {
     ///   - choice: The attacked images.
     /// - Throws: `DiptychFailure` with code 64 for a run that is no shadow of this one, and what opening a run throws.
     func auditShadows(_ request: AuditRequest, of choice: AuditProtocol) throws -> [AuditShadow] {
-        let shadows = try request.shadows.map { path in
+        let shadows = try request.shadows.enumerated().map { index, path in
             let session = try Session(
                 world: world, directory: RunDirectory(path), purpose: .reading, sharingImagesOf: self,
                 isStopRequested: isStopRequested)
@@ -37,7 +36,7 @@ extension Session {
                 try requireOthers(session, seen: zip(hasSeen, choice.isMember).count { $0 && $1 }, choice)
             }
             return AuditShadow(
-                name: (path as NSString).lastPathComponent, session: session,
+                name: "shadow \(index + 1)", session: session,
                 view: try session.auditedViews(weights: request.weights)[0], choice: own, hasSeen: hasSeen)
         }
         // Each of them had this process compute as its own job says.
