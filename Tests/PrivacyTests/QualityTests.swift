@@ -184,7 +184,8 @@ import Testing
         }
         let shapes = Self.images.images.subset(Array(0..<60))
         let small = try Catalogue(name: "small", images: shapes, labels: (0..<60).map { $0 % 2 })
-        #expect(extractor(small, unused: 40..<60).origin.contains("classify 20 images that no audited model was trained on"))
+        let unusedImages = "classify 20 images that no audited model was trained on"
+        #expect(extractor(small, unused: 40..<60).origin.contains(unusedImages))
         #expect(extractor(small, unused: 40..<59).origin.contains("classify 20 held-out images"))
         let unlabelled = try Catalogue(name: "unlabelled", images: shapes)
         #expect(extractor(unlabelled, unused: 40..<60).name == FeatureExtractor(randomFor: shapes).name)
