@@ -1,5 +1,6 @@
 #pragma once
 #include <hdf5.h>
+#include <malloc.h>
 
 // HDF5's predefined identifiers are macros that call H5open() and read mutable globals; Swift cannot import them.
 static inline hid_t CHDF5_class_file_access(void) { return H5P_FILE_ACCESS; }

@@ -88,6 +88,7 @@ public final class CheckpointWriter: @unchecked Sendable {
             } catch {
                 condition.withLock { failure = error }
             }
+            HDF5Library.releaseMemory()
             condition.withLock {
                 saving = false
                 condition.broadcast()

@@ -83,7 +83,7 @@ public struct MemoryPlan: Hashable, Sendable {
     public let paddedParameters: Int
 
     /// What a rank holds when nothing has been trained yet, and what the kernels of a network add to it: measured.
-    static let processBytes = 60 << 20
+    static let processBytes = 66 << 20
     /// Floats of a block; shards are whole blocks.
     package static let block = 16_384
 

@@ -28,6 +28,12 @@ enum HDF5Library {
         }
     }
 
+    /// Gives back what the library keeps for later, and the C library for this thread: a save takes it for a moment alone.
+    static func releaseMemory() {
+        _ = locked { H5garbage_collect() }
+        malloc_trim(0)
+    }
+
     /// The library's version, such as `1.10.8`.
     static let version: String = locked {
         var (major, minor, release): (UInt32, UInt32, UInt32) = (0, 0, 0)
