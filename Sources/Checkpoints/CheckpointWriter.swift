@@ -132,5 +132,5 @@ public final class CheckpointWriter: @unchecked Sendable {
 /// Lets the calling thread have a processor only where nobody else wants it much: a rank computes on every core.
 private func yieldToTraining() {
     // On Linux 0 means the calling thread alone; where its priority cannot be lowered, nothing is lost.
-    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
 }
