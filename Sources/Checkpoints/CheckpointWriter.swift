@@ -10,7 +10,10 @@ public final class CheckpointWriter: @unchecked Sendable {
     private var saving = false
     private var failure: (any Error)?
     private var saved: [Manifest] = []
+    /// How many threads wait for the save under way.
+    private var waiting = 0
     private var isMakingRoom = false
+    private var isRoomWanted = false
     private var room: StagingFile?
 
     let store: CheckpointStore
@@ -27,8 +30,8 @@ public final class CheckpointWriter: @unchecked Sendable {
         self.kept = kept
     }
 
-    /// Begins to make room for the copies of a small model, whose short steps would otherwise wait for it at the first
-    /// save. Returns at once. What fails is tried again by the save.
+    /// Begins to make room for the copies of a model, unless it is very large: short steps would otherwise wait for it at
+    /// the first save. Returns at once. What fails is tried again by the save.
     ///
     /// - Parameters:
     ///   - model: The model's name.
@@ -36,11 +39,11 @@ public final class CheckpointWriter: @unchecked Sendable {
     public func makeRoom(model: String, parameters: Int) {
         let bytes = Checkpoint.Vector.allCases.count * parameters * MemoryLayout<Float>.stride
         guard bytes <= StagingFile.largestKept else { return }
-        condition.withLock { isMakingRoom = true }
+        condition.withLock { (isMakingRoom, isRoomWanted) = (true, false) }
         let thread = Thread { [self] in
             yieldToTraining()
             let file = try? StagingFile(in: store, model: model, step: 0)
-            let isFilled: Void? = try? file?.fill(bytes: bytes)
+            let isFilled: Void? = try? file?.fill(bytes: bytes) { condition.withLock { !isRoomWanted } }
             condition.withLock {
                 room = isFilled == nil ? nil : file
                 isMakingRoom = false
@@ -51,10 +54,11 @@ public final class CheckpointWriter: @unchecked Sendable {
         thread.start()
     }
 
-    /// The room that there is for a copy, for the one who takes it.
+    /// The room that there is for a copy, for the one who takes it. Room that is still being made is taken as it is.
     func takeRoom() -> StagingFile? {
         condition.lock()
         defer { condition.unlock() }
+        isRoomWanted = true
         while isMakingRoom { condition.wait() }
         defer { room = nil }
         return room
@@ -78,6 +82,7 @@ public final class CheckpointWriter: @unchecked Sendable {
         saving = true
         let thread = Thread { [self] in
             yieldToTraining()
+            letTrainingGoAhead()
             do {
                 let manifest = try store.save(checkpoint)
                 condition.withLock {
@@ -96,6 +101,12 @@ public final class CheckpointWriter: @unchecked Sendable {
         }
         thread.name = "checkpoint"
         thread.start()
+    }
+
+    /// Waits for a moment, unless somebody waits for this save: the step that has waited for the copy shall not pay for
+    /// this thread's first time slice as well.
+    private func letTrainingGoAhead() {
+        for _ in 0..<4 where condition.withLock({ waiting == 0 }) { usleep(5_000) }
     }
 
     /// Waits for the save that is under way.
@@ -121,7 +132,9 @@ public final class CheckpointWriter: @unchecked Sendable {
     }
 
     private func waitForIdle() throws {
+        waiting += 1
         while saving { condition.wait() }
+        waiting -= 1
         if let error = failure {
             failure = nil
             throw error

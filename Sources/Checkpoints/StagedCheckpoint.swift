@@ -22,6 +22,9 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
     /// The parameters, in bytewise order of their names.
     public let entries: [Checkpoint.Entry]
 
+    /// Floats that fit into a core's own cache.
+    private static let pieceFloats = 1 << 17
+
     /// The copy; nil when no file could be made.
     private var file: StagingFile?
     private var failure: (any Error)?
@@ -46,7 +49,7 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
         }
     }
 
-    /// The file for the next copy, when this one has been saved; nil for a large model.
+    /// The file for the next copy, when this one has been saved; nil for a very large model.
     var reusableFile: StagingFile? {
         4 * count * MemoryLayout<Float>.stride <= StagingFile.largestKept ? file : nil
     }
@@ -69,8 +72,12 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
             index < Checkpoint.Vector.allCases.count && position + floats.count <= count,
             "\(floats.count) floats appended to vector \(index) of \(count) at \(position)")
         appended += floats.count
-        note(floats, of: Checkpoint.Vector.allCases[index], at: position)
-        attempt { try file?.write(UnsafeRawBufferPointer(floats)) }
+        // Piece by piece, so that what was looked at is written from the processor's cache.
+        for start in stride(from: 0, to: floats.count, by: Self.pieceFloats) {
+            let piece = UnsafeBufferPointer(rebasing: floats[start..<min(start + Self.pieceFloats, floats.count)])
+            note(piece, of: Checkpoint.Vector.allCases[index], at: position + start)
+            attempt { try file?.write(UnsafeRawBufferPointer(piece)) }
+        }
     }
 
     private func note(_ floats: UnsafeBufferPointer<Float>, of vector: Checkpoint.Vector, at position: Int) {

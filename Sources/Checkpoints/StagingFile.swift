@@ -3,11 +3,12 @@ import Glibc
 /// The nameless file that a model's state is copied into while training waits.
 ///
 /// Its pages are the system's to keep or to write out, and vanish with the last descriptor, also when the process is
-/// killed. Fresh pages cost several times what copying into them does, so a small model's file stays from save to save.
+/// killed. Fresh pages cost several times what copying into them does, so the file stays from save to save, unless
+/// the model is very large.
 final class StagingFile: @unchecked Sendable {
     // Safe because one thread writes, and others read only afterwards.
     /// The largest file that stays between saves, in bytes: above it, a step takes longer than any copy.
-    static let largestKept = 64 << 20
+    static let largestKept = 1 << 30
 
     let path: String
     private let calls: SystemCalls
@@ -44,12 +45,12 @@ final class StagingFile: @unchecked Sendable {
         try calls.writeAll(bytes, to: descriptor, path)
     }
 
-    /// Writes so many zeros.
+    /// Writes so many zeros, or fewer if they are not wanted any more.
     ///
     /// - Throws: ``FileError``.
-    func fill(bytes: Int) throws {
+    func fill(bytes: Int, while isWanted: () -> Bool) throws {
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
-        for start in stride(from: 0, to: bytes, by: zeros.count) {
+        for start in stride(from: 0, to: bytes, by: zeros.count) where isWanted() {
             try zeros.withUnsafeBytes { try write(UnsafeRawBufferPointer(rebasing: $0.prefix(bytes - start))) }
         }
     }

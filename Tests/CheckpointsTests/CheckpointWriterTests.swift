@@ -82,6 +82,33 @@ import Testing
         }
     }
 
+    @Test func roomIsTakenBeforeAllOfItIsMade() throws {
+        try withFolder { folder in
+            let made = Atomic<Int>(0)
+            let pieces = Atomic<Int>(0)
+            let started = DispatchSemaphore(value: 0)
+            var calls = SystemCalls.real
+            calls.open = { path, flags, mode in
+                if flags & O_EXCL != 0 { made.add(1, ordering: .relaxed) }
+                return SystemCalls.real.open(path, flags, mode)
+            }
+            calls.write = { _, bytes in
+                if pieces.add(1, ordering: .relaxed).newValue == 1 { started.signal() }
+                usleep(2_000)
+                return bytes.count
+            }
+            let writer = CheckpointWriter(
+                store: CheckpointStore(directory: folder, imageLimit: 0, calls: calls), keeping: 1)
+            writer.makeRoom(model: "teacher-0", parameters: 64 << 20)
+            started.wait()
+            let whole = sample(step: 1)
+            _ = writer.stage(
+                model: whole.model, phase: whole.phase, step: 1, jobHash: whole.jobHash, entries: whole.entries)
+            #expect(made.load(ordering: .relaxed) == 1)
+            #expect(pieces.load(ordering: .relaxed) < 1024, "all of the gigabyte was made first")
+        }
+    }
+
     @Test func errorsComeWithTheNextCallOnce() throws {
         try withFolder { folder in
             let full = Atomic<Bool>(false)

@@ -34,22 +34,18 @@ extension UNetConfiguration {
         return max(most, gradients)
     }
 
-    /// Bytes that the backward pass of a stage's greediest convolution holds for a moment: the scratch memory of its kernel, and
-    /// the images around it. Of a residual block's first convolution, these are its input before and after the norm, and its
-    /// result's gradient; of the one that enlarges images, its enlarged input, or the gradient of that, and its result's.
+    /// Bytes that the backward pass of a residual block's first convolution holds for a moment, the greediest of a stage: the
+    /// scratch memory of its kernel, its input before and after the norm, and its result's gradient. The convolution that
+    /// enlarges images takes less than this one of the level that it enlarges to.
     private func workingBytes(images: Int, _ stage: UNetCost.Stage) -> Int {
         guard let level = stage.level else { return 0 }
-        func bytes(from inChannels: Int, at size: (height: Int, width: Int), inputs: Int, results: Int) -> Int {
+        let size = levelSizes[level]
+        return Set(stage.inputs).map { inChannels in
             let convolution = ConvolutionShape(
                 source: [images, inChannels, size.height, size.width], weights: [channels[level], inChannels, 3, 3],
                 stride: 1, padding: Padding(1), hasBias: true)
-            let floats = inputs * UNetCost.padded(inChannels) + results * UNetCost.padded(channels[level])
+            let floats = 2 * UNetCost.padded(inChannels) + 2 * UNetCost.padded(channels[level])
             return convolution.scratchBytes + 4 * images * floats * size.height * size.width
-        }
-        var all = Set(stage.inputs).map { bytes(from: $0, at: levelSizes[level], inputs: 2, results: 2) }
-        if stage.skipFloats < 0, level > 0 {
-            all.append(bytes(from: channels[level], at: levelSizes[level - 1], inputs: 1, results: 1))
-        }
-        return all.max() ?? 0
+        }.max() ?? 0
     }
 }
