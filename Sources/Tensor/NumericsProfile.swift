@@ -26,7 +26,7 @@ public enum InstructionSet: String, Codable, CaseIterable, Sendable, Comparable 
     public static func < (a: InstructionSet, b: InstructionSet) -> Bool { a.level < b.level }
 
     /// The set that our kernels use now.
-    static var ofKernels: InstructionSet {
+    package static var ofKernels: InstructionSet {
         allCases.first { $0.level == Int(diptych_kernels_level()) } ?? .baseline
     }
 

@@ -33,6 +33,8 @@ struct Bench {
         var model: String
         var ranks: Int
         var batchPerRank: Int
+        /// What the kernels compute with.
+        var instructions: InstructionSet
         var medianStepSeconds: Double
         var slowestStepSeconds: Double
         var imagesPerSecond: Double
@@ -43,7 +45,7 @@ struct Bench {
         var breakdown: [String: Double]?
 
         private enum CodingKeys: String, CodingKey {
-            case peer, what, model, ranks
+            case peer, what, model, ranks, instructions
             case batchPerRank = "batch_per_rank"
             case medianStepSeconds = "median_step_seconds"
             case slowestStepSeconds = "slowest_step_seconds"
@@ -63,6 +65,7 @@ struct Bench {
             try values.encode(model, forKey: .model)
             try values.encode(ranks, forKey: .ranks)
             try values.encode(batchPerRank, forKey: .batchPerRank)
+            try values.encode(instructions, forKey: .instructions)
             try values.encode(false, forKey: .bf16)
             try values.encode(false, forKey: .channelsLast)
             try values.encode(false, forKey: .compile)
@@ -87,7 +90,7 @@ struct Bench {
         let timed = seconds.dropFirst(warmup)
         return Result(
             what: isForwardOnly ? "forward" : "train", model: network.rawValue, ranks: world.size, batchPerRank: batch,
-            medianStepSeconds: median(timed), slowestStepSeconds: timed.max() ?? 0,
+            instructions: .ofKernels, medianStepSeconds: median(timed), slowestStepSeconds: timed.max() ?? 0,
             imagesPerSecond: Double(world.size * batch) / median(timed), startRSSGBPerRank: memoryAtStart,
             peakRSSGBPerRank: try world.allMax(gigabytes(ProcessMemory.peak)),
             breakdown: try times.map { try breakdown($0, since: before, of: timed.reduce(0, +), world) })

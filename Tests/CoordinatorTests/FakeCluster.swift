@@ -215,7 +215,7 @@ final class FakeCluster {
                   if [ "$last" = --out ]; then mkdir -p "$word"; touch "$word/dual.png" "$word/dual.npz" "$word/x"; fi
                   last="$word"
                 done < "$(dirname "$0")/../arguments"
-                echo '{"peer":"diptych","what":"train","model":"ddpm-cifar10","ranks":2,"batch_per_rank":16,\
+                echo '{"peer":"diptych","what":"train","model":"ddpm-cifar10","ranks":2,"batch_per_rank":16,"instructions":"avx2",\
                 "median_step_seconds":1.5,"slowest_step_seconds":1.6,"images_per_second":21.3,"start_rss_gb_per_rank":0.1,\
                 "peak_rss_gb_per_rank":0.9}'
                 """

@@ -64,15 +64,17 @@ extension EndToEnd {
             let end = try run(
                 .diptych,
                 ["bench", "--model", "fashion-mnist", "--batch", "2", "--ranks", "2", "--steps", "2", "--warmup", "1"]
-                    + (isForward ? ["--forward"] : []) + ["--json"], in: folder)
+                    + (isForward ? ["--forward", "--instructions", "baseline"] : []) + ["--json"], in: folder)
             #expect(end.code == Exit.done, "\(end.error)")
             let json = try end.json
             #expect(
                 Set(json.keys) == [
                     "peer", "what", "model", "ranks", "batch_per_rank", "bf16", "channels_last", "compile",
                     "median_step_seconds", "slowest_step_seconds", "images_per_second", "peak_rss_gb_per_rank",
-                    "start_rss_gb_per_rank",
+                    "start_rss_gb_per_rank", "instructions",
                 ])
+            let widest = try Runs.finished().job.run.profile()["kernels"] as? String
+            #expect(json["instructions"] as? String == (isForward ? "baseline" : widest))
             let memory = try #require(json["peak_rss_gb_per_rank"] as? Double)
             let start = try #require(json["start_rss_gb_per_rank"] as? Double)
             #expect(start > 0.01 && start < memory)

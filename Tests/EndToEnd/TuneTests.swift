@@ -9,11 +9,6 @@ extension EndToEnd {
             try run(.diptych, ["tune", job.file, "--out", out, "--samples", "1", "--json"] + options, in: job.folder)
         }
 
-        private func profile(_ run: RunFolder) throws -> [String: Any] {
-            let bytes = try #require(run.bytes("profile.json"))
-            return try #require(JSONSerialization.jsonObject(with: bytes) as? [String: Any])
-        }
-
         @Test func `tune writes the convolutions of every phase, and replaces no file unasked`() throws {
             let job = try TinyJob()
             let out = job.folder.file("table.yaml")
@@ -53,7 +48,7 @@ extension EndToEnd {
                 let set = ["numerics.convolutions=\(table)"]
                 results.append(try RunResult(job.finish(ranks: ranks, set: set), job.run))
                 #expect(job.run.bytes("convolutions.yaml") == Data(direct.utf8))
-                #expect((try profile(job.run)["convolutions"] as? String)?.count == 64)
+                #expect((try job.run.profile()["convolutions"] as? String)?.count == 64)
                 // Without AVX2 the rule is direct everywhere, too.
                 if measured.contains("rule: winograd") {
                     #expect(results[0].weights != rule.weights)
@@ -79,8 +74,8 @@ extension EndToEnd {
             let set = ["numerics.instructions=avx2"]
             let job = try TinyJob()
             let result = try RunResult(job.finish(ranks: 2, set: set), job.run)
-            let kernels = try profile(wide.job.run)["kernels"] as? String
-            #expect(try profile(job.run)["kernels"] as? String == (kernels == "baseline" ? "baseline" : "avx2"))
+            let kernels = try wide.job.run.profile()["kernels"] as? String
+            #expect(try job.run.profile()["kernels"] as? String == (kernels == "baseline" ? "baseline" : "avx2"))
             guard kernels == "avx512" else { return }
             #expect(result.weights != wide.result.weights)
             let refused = try job.finish(ranks: 2)

@@ -132,6 +132,7 @@ struct BenchResult: Codable {
     var model: String
     var ranks: Int
     var batchPerRank: Int
+    var instructions: InstructionSet
     var medianStepSeconds: Double
     var slowestStepSeconds: Double
     var imagesPerSecond: Double
@@ -141,7 +142,7 @@ struct BenchResult: Codable {
     var breakdown: [String: Double]?
 
     private enum CodingKeys: String, CodingKey {
-        case what, model, ranks
+        case what, model, ranks, instructions
         case batchPerRank = "batch_per_rank"
         case medianStepSeconds = "median_step_seconds"
         case slowestStepSeconds = "slowest_step_seconds"
@@ -155,7 +156,7 @@ struct BenchResult: Codable {
     var lines: [String] {
         [
             "\(printable(model)), \(what == "forward" ? "forward pass" : "training step"), \(ranks) ranks of "
-                + "\(batchPerRank) images",
+                + "\(batchPerRank) images, \(instructions.rawValue)",
             "\(ProgressRenderer.digits(medianStepSeconds)) s per step (slowest "
                 + "\(ProgressRenderer.digits(slowestStepSeconds)) s), \(ProgressRenderer.digits(imagesPerSecond)) images/s, "
                 + "\(ProgressRenderer.digits(peakGigabytesPerRank)) GB per rank "

@@ -8,6 +8,12 @@ struct RunFolder: Sendable {
     /// A file's bytes; nil when it is not there.
     func bytes(_ name: String) -> Data? { FileManager.default.contents(atPath: "\(path)/\(name)") }
 
+    /// What its results depend on, as `profile.json` says.
+    func profile() throws -> [String: Any] {
+        let text = try #require(bytes("profile.json"))
+        return try #require(JSONSerialization.jsonObject(with: text) as? [String: Any])
+    }
+
     /// The number of steps that a model's log tells of.
     func steps(of model: String) -> Int { (bytes("logs/\(model).jsonl") ?? Data()).count { $0 == UInt8(ascii: "\n") } }
 
