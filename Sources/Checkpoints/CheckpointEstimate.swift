@@ -29,13 +29,6 @@ public struct CheckpointEstimate: Hashable, Sendable {
             ? 2 * fileBytes : 2 * MemoryLayout<Float>.stride * largestParameter + 8 * HDF5File.chunkBytes
     }
 
-    /// Bytes on disk for one model: the checkpoints that are kept, the one being written and what it is written from.
-    ///
-    /// - Parameter kept: The number of checkpoints that are kept.
-    public func diskBytes(keeping kept: Int) -> Int {
-        (kept + 1) * fileBytes + stagingBytes
-    }
-
     /// Bytes that an ordinary user may still write to the file system of a folder.
     ///
     /// - Parameter path: A folder; of those above it, the first that exists is asked.

@@ -133,6 +133,7 @@ public final class CheckpointWriter: @unchecked Sendable {
 
     private func waitForIdle() throws {
         waiting += 1
+        isRoomWanted = true
         while saving { condition.wait() }
         waiting -= 1
         if let error = failure {

@@ -28,7 +28,8 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
     /// The copy; nil when no file could be made.
     private var file: StagingFile?
     private var failure: (any Error)?
-    private var notFinite: CheckpointError?
+    /// The values of one vector that are not finite.
+    private var bad: (vector: Checkpoint.Vector, count: Int, first: Int, value: Float)?
     /// Floats of all vectors appended so far.
     private var appended = 0
 
@@ -81,16 +82,18 @@ public final class StagedCheckpoint: CheckpointContents, @unchecked Sendable {
     }
 
     private func note(_ floats: UnsafeBufferPointer<Float>, of vector: Checkpoint.Vector, at position: Int) {
-        let bad = notFinite == nil ? countNotFinite(floats) : 0
-        guard bad > 0, let first = floats.firstIndex(where: { !$0.isFinite }) else { return }
-        notFinite = notFinite(vector, bad: bad, first: position + first, value: floats[first])
+        guard bad == nil || bad?.vector == vector else { return }
+        let count = countNotFinite(floats)
+        bad?.count += count
+        guard bad == nil, count > 0, let first = floats.firstIndex(where: { !$0.isFinite }) else { return }
+        bad = (vector, count, position + first, floats[first])
     }
 
     /// Throws unless every value appended so far is finite.
     ///
     /// - Throws: ``CheckpointError`` with code `notFinite`.
     public func requireFinite() throws {
-        if let notFinite { throw notFinite }
+        if let bad { throw notFinite(bad.vector, bad: bad.count, first: bad.first, value: bad.value) }
     }
 
     /// Some elements of one of the flat vectors, read from the file.

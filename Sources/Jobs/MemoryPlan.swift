@@ -77,7 +77,7 @@ public struct MemoryPlan: Hashable, Sendable {
     public let phases: [Phase]
     /// Size of one checkpoint, uncompressed: weights, moving average, two moments.
     public let checkpointBytes: Int
-    /// Size of all checkpoints that stay, uncompressed, one being written, and the copy that it is written from.
+    /// The most that all checkpoints take at once, uncompressed, and the copies that they are written from.
     public let diskBytes: Int
     /// The weights padded to whole blocks.
     public let paddedParameters: Int
@@ -98,10 +98,9 @@ public struct MemoryPlan: Hashable, Sendable {
         let padded = (cost.parameters + Self.block - 1) / Self.block * Self.block
         paddedParameters = padded
         checkpointBytes = 4 * 4 * cost.parameters
-        let trained = job.models.count - taken.count
-        diskBytes = (job.checkpoint.keep * trained + taken.count + 2) * checkpointBytes
-        let saving = CheckpointEstimate(parameters: cost.parameters, tensors: 0).workingBytes(
-            largestParameter: cost.largestParameter)
+        let estimate = CheckpointEstimate(parameters: cost.parameters, tensors: 0)
+        diskBytes = job.diskBytes(of: estimate, taken: taken)
+        let saving = estimate.workingBytes(largestParameter: cost.largestParameter)
         func plan(_ phase: Jobs.Phase, _ options: Job.TrainingOptions, _ groups: [[Range<Int>]], teachers: Int) -> Phase
         {
             let volumes = groups.map { ExchangeVolume(lanes: $0, of: options.lanes, padded: padded) }

@@ -54,8 +54,6 @@ package final class ModelArchive {
             }
             return found?.step ?? 0
         }
-        // Only now: what killed processes left in the model's folder has been removed, by this thread alone.
-        writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
         guard step > 0 else { return 0 }
         let optimizer = trainer.optimizer
         try scatter(.ema, of: found, into: optimizer.movingAverage)
@@ -98,6 +96,12 @@ package final class ModelArchive {
     }
 
     // MARK: Writing
+
+    /// Begins to make room for the copies of the state, where steps will be done. After ``restore()``: what killed processes
+    /// left in the model's folder is removed then, by one thread alone. No collective.
+    package func makeRoom() {
+        writer?.makeRoom(model: model.name, parameters: trainer.parameters.count)
+    }
 
     /// Gathers the state on the first rank and begins to write it. Collective.
     ///

@@ -124,14 +124,9 @@ extension Session {
             let parameters = UNet2D(network).parameters
             let estimate = CheckpointEstimate(
                 parameters: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
-            let taken = job.takenTeachers(in: directory)
-            let needed = job.models.reduce(0) { sum, model in
+            let needed = job.diskBytes(of: estimate, taken: job.takenTeachers(in: directory)) { model in
                 let saved = directory.checkpointSteps(of: model.name)
-                if let last = saved.last, last >= job.options(of: model).steps { return sum }
-                // Copied once, before it is saved.
-                if taken.contains(model) { return sum + estimate.fileBytes + estimate.stagingBytes }
-                let standing = min(saved.count, job.checkpoint.keep)
-                return sum + estimate.diskBytes(keeping: job.checkpoint.keep) - standing * estimate.fileBytes
+                return saved.last.map { $0 >= job.options(of: model).steps } == true ? nil : saved.count
             }
             let free = try freeBytes(directory.checkpoints)
             guard free >= needed else {

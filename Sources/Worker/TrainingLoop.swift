@@ -86,6 +86,7 @@ package final class TrainingLoop {
         trainer.bucketFloats = try Trainer.bucketFloats(for: group)
         trainer.recomputesBlocks = session.job.numerics.recomputeBlocks
         let start = try archive.restore()
+        if start < task.options.steps { archive.makeRoom() }
         try openLog(at: start)
         session.note(
             .started,

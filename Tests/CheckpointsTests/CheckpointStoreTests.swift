@@ -215,7 +215,6 @@ import Testing
             let estimate = CheckpointEstimate(parameters: checkpoint.count, tensors: manyEntries.count)
             let size = try CheckpointStore(directory: folder).save(checkpoint).size
             #expect(size <= estimate.fileBytes && size > estimate.fileBytes * 9 / 10)
-            #expect(estimate.diskBytes(keeping: 3) == 4 * estimate.fileBytes + estimate.stagingBytes)
             #expect(estimate.stagingBytes == 16 * checkpoint.count)
             let free = try CheckpointEstimate.freeBytes(at: folder)
             #expect(free > 0)

@@ -39,9 +39,9 @@ import Testing
         }
     }
 
-    /// One nameless file serves all copies of a small model, made before the first; after a failed save it is given up, for
+    /// One nameless file serves all copies of a model, made before the first; after a failed save it is given up, for
     /// it may be what fills the disk.
-    @Test func copiesOfASmallModelShareOneFile() throws {
+    @Test func copiesShareOneFile() throws {
         try withFolder { folder in
             let made = Mutex<[String]>([])
             let full = Atomic<Bool>(false)
@@ -100,7 +100,7 @@ import Testing
             let writer = CheckpointWriter(
                 store: CheckpointStore(directory: folder, imageLimit: 0, calls: calls), keeping: 1)
             writer.makeRoom(model: "teacher-0", parameters: 64 << 20)
-            started.wait()
+            try #require(started.wait(timeout: .now() + 60) == .success)
             let whole = sample(step: 1)
             _ = writer.stage(
                 model: whole.model, phase: whole.phase, step: 1, jobHash: whole.jobHash, entries: whole.entries)
@@ -149,6 +149,22 @@ import Testing
             #expect(error.code == .notFinite)
             try writer.save(good)
             try writer.finish()
+        }
+    }
+    /// The copy is looked at piece by piece.
+    @Test func allValuesThatAreNotFiniteAreCounted() throws {
+        try withFolder { folder in
+            let writer = CheckpointWriter(store: CheckpointStore(directory: folder), keeping: 1)
+            let staged = writer.stage(
+                model: "teacher-0", phase: "teach", step: 1, jobHash: "",
+                entries: entries([("a", [200_000]), ("b", [200_000])]))
+            var ema = [Float](repeating: 1, count: 400_000)
+            for index in [270_001, 270_002, 399_999] { ema[index] = .infinity }
+            for vector in [[Float](repeating: 0, count: 400_000), ema, ema, ema] { staged.append(vector.span) }
+            let error = try checkpointError { try writer.save(staged) }
+            #expect(error.code == .notFinite)
+            #expect(
+                error.message.contains("3 values of ema are not finite, the first is inf in b"), "\(error.message)")
         }
     }
 }

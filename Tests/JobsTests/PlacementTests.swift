@@ -1,3 +1,4 @@
+import Checkpoints
 import Jobs
 import Testing
 
@@ -118,9 +119,31 @@ import Testing
         let whole = MemoryPlan(job: job, placement: placement, cost: cost)
         let taken = MemoryPlan(job: job, placement: placement, cost: cost, taken: job.taughtModels)
         #expect(whole.phases.map(\.phase) == [.teach, .distill] && taken.phases == [whole.phases[1]])
-        #expect(whole.diskBytes == (5 * 3 + 2) * 1_600_000 && taken.diskBytes == (5 + 1 + 1 + 2) * 1_600_000)
         let one = MemoryPlan(job: job, placement: placement, cost: cost, taken: [job.taughtModels[1]])
-        #expect(one.phases == whole.phases && one.diskBytes == (5 * 2 + 1 + 2) * 1_600_000)
+        #expect(one.phases == whole.phases)
+    }
+
+    /// Fails when the teachers' checkpoints are not counted as written at the same time, or what is there is forgotten.
+    @Test func checkpointsTakeTheMostDiskInOneOfThePhases() throws {
+        let estimate = CheckpointEstimate(parameters: 100_000, tensors: 0)
+        let (file, copy) = (estimate.fileBytes, estimate.stagingBytes)
+        let job = try job("checkpoint.keep=5")
+        let teachers = job.taughtModels
+        func bytes(_ taken: [TrainedModel] = [], saved: [String: Int] = [:], finished: Set<String> = []) -> Int {
+            job.diskBytes(of: estimate, taken: taken) { finished.contains($0.name) ? nil : saved[$0.name] ?? 0 }
+        }
+        #expect(bytes() == 16 * file + copy, "ten of the teachers, the student's five and its next")
+        #expect(bytes(teachers) == 8 * file + copy && bytes([teachers[1]]) == 12 * file + copy)
+        #expect(bytes(saved: ["student": 7], finished: ["teacher-0", "teacher-1"]) == file + copy)
+        #expect(bytes(saved: ["teacher-0": 4], finished: ["student"]) == (2 + 6) * file + 2 * copy)
+        let plan = try MemoryPlan(job: job, placement: Placement(job: job, ranks: 2), cost: cost, taken: [teachers[0]])
+        #expect(plan.diskBytes == 12 * file + copy)
+    }
+
+    @Test func withoutAStudentTheTeachersTakeTheMostDisk() throws {
+        let estimate = CheckpointEstimate(parameters: 100_000, tensors: 0)
+        let bytes = try job("checkpoint.keep=1", "defence=dualmd").diskBytes(of: estimate, taken: [])
+        #expect(bytes == 2 * (2 * estimate.fileBytes + estimate.stagingBytes))
     }
 
     private func singleLane() throws -> Job { try job("teach.images_per_lane=12", "distill.images_per_lane=12") }

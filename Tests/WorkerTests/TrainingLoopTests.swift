@@ -1,6 +1,8 @@
+import Checkpoints
 import Communication
 import Foundation
 import Jobs
+import Synchronization
 import Tensor
 import Testing
 import Worker
@@ -59,7 +61,14 @@ import Worker
         let directory = try workshop.run("run", workshop.job())
         let first = try onRanks(1) { try train(in: directory, on: $0) }
         let log = directory.logText("teacher-0")
-        let again = try onRanks(2) { try train(in: directory, on: $0) }
+        let made = Atomic<Int>(0)
+        var calls = SystemCalls.real
+        calls.open = { path, flags, mode in
+            if flags & O_EXCL != 0 { made.add(1, ordering: .relaxed) }
+            return SystemCalls.real.open(path, flags, mode)
+        }
+        let again = try onRanks(2) { [calls] in try train(in: directory, on: $0, calls: calls) }
+        #expect(made.load(ordering: .relaxed) == 0, "there is nothing to make room for")
         #expect(again.map(\.isFinished) == [true, true])
         #expect(again.map(\.stepsDone) == [0, 0])
         #expect(again.map(\.finalLoss) == [first[0].finalLoss, first[0].finalLoss])
@@ -144,9 +153,10 @@ import Worker
 
 /// Trains teacher 0 on all ranks.
 private func train(
-    in directory: RunDirectory, on world: any Communicator, isStopRequested: @escaping () -> Bool = { false }
+    in directory: RunDirectory, on world: any Communicator, calls: SystemCalls = .real,
+    isStopRequested: @escaping () -> Bool = { false }
 ) throws -> TrainingLoop.Report {
-    let session = try Session(world: world, directory: directory, isStopRequested: isStopRequested)
+    let session = try Session(world: world, directory: directory, isStopRequested: isStopRequested, calls: calls)
     let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
     return try TrainingLoop(session: session, task: task, group: world).run()
 }

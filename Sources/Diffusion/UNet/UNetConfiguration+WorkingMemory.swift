@@ -35,8 +35,8 @@ extension UNetConfiguration {
     }
 
     /// Bytes that the backward pass of a residual block's first convolution holds for a moment, the greediest of a stage: the
-    /// scratch memory of its kernel, its input before and after the norm, and its result's gradient. The convolution that
-    /// enlarges images takes less than this one of the level that it enlarges to.
+    /// scratch memory of its kernel, its input before and after the norm, and its result's gradient. Usual networks take
+    /// less than that for the convolution that enlarges images, at a time when more activations are free.
     private func workingBytes(images: Int, _ stage: UNetCost.Stage) -> Int {
         guard let level = stage.level else { return 0 }
         let size = levelSizes[level]
