@@ -25,6 +25,8 @@ public struct WorkerCommand: ParsableCommand {
 
     /// Runs the program with this process's arguments and ends with its exit code.
     public static func start() -> Never {
+        // First of all: until then a signal that asks to stop ends this process.
+        StopSignal.install()
         main(programArguments())
         Foundation.exit(Jobs.ExitCode.done.rawValue)
     }

@@ -19,7 +19,6 @@ struct WorkerProcess {
     func run(directory: () -> RunDirectory?, _ body: (any Communicator) throws -> ExitCode) -> Int32 {
         umask(0o077)
         Threads.useOne()
-        StopSignal.install()
         let world: MPICommunicator
         do {
             world = try MPICommunicator.start()
