@@ -104,6 +104,56 @@ extension Cluster {
             }
         }
 
+        /// What `kill -9` takes in a job.
+        enum Victim: Sendable { case rank(Int), launcher }
+
+        /// Fails when another rank lives on and writes into what goes on.
+        @Test(arguments: [
+            ("srun", Victim.rank(0)), ("srun", .rank(2)), ("srun", .launcher), ("mpirun", .rank(1)),
+            ("mpirun", .launcher),
+        ])
+        func `A job that loses a rank or its launcher is queued again and goes on`(
+            launcher: String, victim: Victim
+        ) throws {
+            let run = try ClusterRun(["--launcher", launcher], steps: ClusterRun.manySteps)
+            try run.waitForTeach()
+            // Without one it would not be queued again.
+            try LocalCluster.wait(until: "a checkpoint is there") { !run.events("checkpoint").isEmpty }
+            let ranks = try LocalCluster.ranks(of: run.path)
+            try #require(ranks.count == 3)
+            switch victim {
+            case .rank(let rank): kill(ranks[rank], SIGKILL)
+            case .launcher:
+                let launchers = try LocalCluster.processes(launcher, of: run.path)
+                try #require(!launchers.isEmpty)
+                for process in launchers { kill(process, SIGKILL) }
+            }
+            try LocalCluster.wait(until: "no rank of the first execution lives:\n\(run.log)") {
+                try LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
+            }
+            try run.expectSameResult(restarts: 1...1)
+        }
+
+        /// A halted rank gives no sign of life. Fails when it is not named, or lives on.
+        @Test(arguments: ["srun", "mpirun"])
+        func `A job with a rank that hangs is queued again and goes on`(launcher: String) throws {
+            let run = try ClusterRun(
+                ["--launcher", launcher, "--set", "cluster.silence_minutes=0.1"], steps: ClusterRun.manySteps)
+            try run.waitForTeach()
+            // Without one it would not be queued again.
+            try LocalCluster.wait(until: "a checkpoint is there") { !run.events("checkpoint").isEmpty }
+            let ranks = try LocalCluster.ranks(of: run.path)
+            try #require(ranks.count == 3)
+            kill(ranks[1], SIGSTOP)
+            defer { kill(ranks[1], SIGCONT) }
+            try LocalCluster.wait(until: "no rank of the first execution lives:\n\(run.log)") {
+                try LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
+            }
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.log.contains("no sign of life: rank"), "\(run.log)")
+            #expect(run.log.contains("(process \(ranks[1]) on n"), "\(run.log)")
+        }
+
         @Test func `A job goes on while slurmctld is killed and started again`() throws {
             let run = try ClusterRun(steps: ClusterRun.manySteps)
             try run.waitForTeach()
@@ -129,11 +179,14 @@ extension Cluster {
 
 extension LocalCluster {
     /// The processes of the ranks of a run, on all nodes.
-    static func ranks(of run: String) throws -> [pid_t] {
+    static func ranks(of run: String) throws -> [pid_t] { try processes("diptych-worker", of: run) }
+
+    /// The processes of a program that were given a run, on all nodes.
+    static func processes(_ program: String, of run: String) throws -> [pid_t] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { process in
             let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
             let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            return words.first?.hasSuffix("/diptych-worker") == true && words.contains(run)
+            return words.first.map { ($0 as NSString).lastPathComponent } == program && words.contains(run)
         }
     }
 }
