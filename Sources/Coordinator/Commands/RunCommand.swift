@@ -55,7 +55,7 @@ struct RunCommand: ParsableCommand {
         _ console: Console, _ path: inout String, _ isRequeued: inout Bool
     ) throws -> Outcome {
         let signals = ProcessSignals()
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let (job, placement) = try options.resolve(machine)
         let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
         let preparation = try RunPreparation.open(
