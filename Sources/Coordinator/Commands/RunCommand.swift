@@ -58,9 +58,12 @@ struct RunCommand: ParsableCommand {
         let machine = try Machine.current()
         let (job, placement) = try options.resolve(machine)
         let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
+        let stop = StopBeforeStart(signals: signals, say: console.say)
         let preparation = try RunPreparation.open(
             job: job, run: options.run, extend: extend, retry: retry, patience: 60,
-            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
+            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") },
+            whileWaiting: stop.look)
+        try stop.conclude()
         let directory = preparation.directory
         path = directory.path
         try Examination().requireReadableTeachers(of: preparation.job, in: directory)
