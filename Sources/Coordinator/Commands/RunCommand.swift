@@ -105,7 +105,7 @@ struct RunCommand: ParsableCommand {
             let supervisor = Supervisor(assignment, signals: signals, progress: display)
             let outcome = try supervisor.run()
             guard outcome.exit == .rankLost, !supervisor.isStopRequested,
-                Heartbeat.readAll(in: assignment.directory).isEmpty
+                !supervisor.hasHeardOfRanks
             else { return outcome }
             display.say("no rank came up (\(outcome.message)): starting them again")
         }
