@@ -149,7 +149,7 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Tensor", "Checkpoints", "Datasets", "Jobs", "Worker", "Coordinator",
+                "Tensor", "Communication", "Checkpoints", "Datasets", "Jobs", "Worker", "Coordinator",
                 product("ArgumentParser", "swift-argument-parser"),
             ], path: "Tests/Fuzz/Targets", swiftSettings: strict),
         // Replaces malloc in the program that links it, to count what readers take.

@@ -150,7 +150,7 @@ package struct Examination {
     private func fault(
         of path: String, by command: String, _ names: [String], within limits: Limits
     ) throws -> String? {
-        var machine = Machine.current()
+        var machine = try Machine.current()
         // A crash needs no picture of the stack: it is the file's doing.
         machine.environment["SWIFT_BACKTRACE"] = "enable=no"
         // OpenBLAS's threads ask for memory at the start, and when it is refused, again for ever.

@@ -40,6 +40,7 @@ final class Supervisor {
     private let patience: Patience
     private let events: EventLog?
     private var notices: EventNotices
+    private var signs = SignsOfLife()
     private var silence = SilenceWatch()
     private var tail: [String] = []
     private var interrupts = 0
@@ -50,6 +51,9 @@ final class Supervisor {
 
     /// Whether somebody, or the time limit, has asked for an end.
     var isStopRequested: Bool { stopRequested != nil || interrupts > 0 }
+
+    /// Whether any rank has given a sign of life.
+    var hasHeardOfRanks: Bool { !signs.beats.isEmpty }
 
     /// Prepares to supervise.
     init(
@@ -101,9 +105,7 @@ final class Supervisor {
         while true {
             child.wait(milliseconds: 100)
             for line in child.output.lines() + child.error.lines() {
-                log.append(line)
-                tail.append(line)
-                if tail.count > 400 { tail.removeFirst(200) }
+                hear(line, log)
             }
             for signal in signals.take() { receive(signal, child) }
             let now = silence.elapsed
@@ -116,6 +118,22 @@ final class Supervisor {
                 // A rank that outlives mpirun keeps the pipes open; its last words are waited for only briefly.
                 if child.output.isAtEnd && child.error.isAtEnd || now - (endedAt ?? now) > 2 { return }
             }
+        }
+    }
+
+    /// Keeps a line that the launcher or a rank has written, unless it stands for what a file did not take.
+    private func hear(_ line: String, _ log: WorkerLog) {
+        switch SpokenNote(line: line) {
+        case .heartbeat(let beat): signs.hear(beat)
+        case .event(let event):
+            log.append(line)
+            // What the log took before comes first.
+            notices.take().forEach(progress.say)
+            notices.hear(event).map(progress.say)
+        case nil:
+            log.append(line)
+            tail.append(line)
+            if tail.count > 400 { tail.removeFirst(200) }
         }
     }
 
@@ -137,7 +155,8 @@ final class Supervisor {
 
     /// What is done twice a second: progress, a pending request to stop, silent ranks.
     private func look(_ child: ChildProcess, _ log: WorkerLog) {
-        let beats = Heartbeat.readAll(in: assignment.directory)
+        signs.look(in: assignment.directory)
+        let beats = signs.beats
         progress.update(beats, job: assignment.job)
         if stopRequested == nil,
             let reason = assignment.timeLimit?.reason(beats: beats)
@@ -178,7 +197,7 @@ final class Supervisor {
     /// Keeps what the ranks of this machine were doing when they were found to hang.
     private func keepThreadStates(_ log: WorkerLog) {
         let host = ProcessInfo.processInfo.hostName
-        for beat in Heartbeat.readAll(in: assignment.directory) where beat.host == host && beat.process > 1 {
+        for beat in signs.beats where beat.host == host && beat.process > 1 {
             log.append("\(silence.describe(beat)); its threads:")
             for line in ThreadStates.lines(of: beat.process) { log.append("  \(line)") }
         }
@@ -196,6 +215,7 @@ final class Supervisor {
         let directory = assignment.directory
         // Ranks that outlive mpirun belong to no job any more.
         child.killSession()
+        signs.look(in: directory)
         noteSweep(Leftovers.killRanks(of: directory), [])
         if interrupts >= 2 {
             CrashLoop.forget(in: directory)
@@ -218,7 +238,7 @@ final class Supervisor {
     /// Why the ranks ended without an outcome.
     private func failure(_ child: ChildProcess) -> DiptychFailure {
         guard let silenceVerdict else {
-            let beats = Heartbeat.readAll(in: assignment.directory)
+            let beats = signs.beats
             return MPIRunReport.failure(
                 lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher,
                 lastSeen: { rank in beats.first { $0.rank == rank }.map(SilenceWatch.place) })

@@ -49,16 +49,20 @@ public final class EventLog {
     private let descriptor: Int32
     private let host: String
     private let rank: Int?
+    private let speak: (String) -> Void
+    private var isTorn = false
 
     /// Opens the log, and creates it if it is not there.
     ///
     /// - Parameters:
     ///   - path: The file.
     ///   - rank: The writer's rank in the world; nil for the supervisor.
+    ///   - speak: Given the ``SpokenNote`` of each line that could not be written.
     /// - Throws: `SystemCallError`.
-    public init(path: String, rank: Int?) throws {
+    public init(path: String, rank: Int?, speak: @escaping (String) -> Void = { _ in }) throws {
         self.path = path
         self.rank = rank
+        self.speak = speak
         host = ProcessInfo.processInfo.hostName
         descriptor = try FileBytes.open(path, flags: O_WRONLY | O_CREAT | O_APPEND)
     }
@@ -78,7 +82,14 @@ public final class EventLog {
             .init("rank", rank.map { .integer($0) } ?? .null), .init("kind", .string(kind.rawValue)),
         ]
         members += fields.map { JSONValue.Member($0.key, $0.value) }
-        let line = Data((JSONValue.object(members).text + "\n").utf8)
-        return line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } == line.count
+        let text = JSONValue.object(members).text
+        // A full disk may have taken the beginning of a line, which must not swallow the next one.
+        let line = Data(((isTorn ? "\n" : "") + text + "\n").utf8)
+        var isWritten = line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } == line.count
+        isTorn = !isWritten
+        // Nobody but the user can do something about this one, and a file server may take lines for which it has no space.
+        if kind == .writeFailed, isWritten { isWritten = fdatasync(descriptor) == 0 }
+        if !isWritten, let note = SpokenNote.event(text).line { speak(note) }
+        return isWritten
     }
 }

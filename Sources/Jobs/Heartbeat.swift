@@ -65,16 +65,22 @@ public struct Heartbeat: Codable, Hashable, Sendable {
     /// - Returns: Whether it was written.
     @discardableResult
     public func write(to directory: RunDirectory) -> Bool {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        guard var bytes = try? encoder.encode(self), bytes.count < Self.fileSize else { return false }
+        guard var bytes = encoded, bytes.count < Self.fileSize else { return false }
         bytes.append(contentsOf: [UInt8](repeating: UInt8(ascii: " "), count: Self.fileSize - 1 - bytes.count))
         bytes.append(UInt8(ascii: "\n"))
         guard let descriptor = try? FileBytes.open(directory.heartbeat(of: rank), flags: O_WRONLY | O_CREAT) else {
             return false
         }
-        defer { close(descriptor) }
-        return bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
+        let isWritten = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, 0) } == bytes.count
+        // A file server may say only now that it has no space.
+        return close(descriptor) == 0 && isWritten
+    }
+
+    /// One line of JSON, without its end.
+    var encoded: Data? {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return try? encoder.encode(self)
     }
 
     /// The heartbeats of all ranks, by rank; a file caught half written is left out.

@@ -17,9 +17,11 @@ public final class RunLock: Sendable {
     ///   - patience: Seconds to wait for a holder that is about to let go: ranks that save because their supervisor is
     ///     gone from this machine, a former execution of the same SLURM job, a command that is submitting the run.
     ///   - waiting: Called once, with the holder's description, when there is something to wait for.
-    /// - Throws: `DiptychFailure` with code 74 that names the holder.
+    ///   - whileWaiting: Called often during the wait, which an error of its ends.
+    /// - Throws: `DiptychFailure` with code 74 that names the holder; what `whileWaiting` throws.
     public init(
-        _ directory: RunDirectory, job: String, patience: Double = 0, waiting: (String) -> Void = { _ in }
+        _ directory: RunDirectory, job: String, patience: Double = 0, waiting: (String) -> Void = { _ in },
+        whileWaiting: () throws -> Void = {}
     ) throws {
         path = directory.lock
         self.job = job
@@ -35,10 +37,10 @@ public final class RunLock: Sendable {
             let number = errno
             let holder = Self.holder(path)
             guard number == EWOULDBLOCK else {
-                let failure = SystemCallError(path, "flock", number: number).failure
-                close(descriptor)
-                throw failure
+                // What was opened is closed by `deinit`: all properties have their values.
+                throw SystemCallError(path, "flock", number: number).failure
             }
+            try whileWaiting()
             let waited = clock.now - start
             // Commands that only look, as `diptych status --watch`, hold it for a moment.
             if waited < .milliseconds(500) {
@@ -46,7 +48,6 @@ public final class RunLock: Sendable {
                 continue
             }
             guard Self.isPassing(holder), waited < .seconds(patience) else {
-                close(descriptor)
                 throw DiptychFailure(
                     .inputOutput,
                     "\(printable(directory.path)) is in use by \(holder). Two runs cannot share a directory: wait for it "

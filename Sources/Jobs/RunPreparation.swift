@@ -27,18 +27,20 @@ public struct RunPreparation: Sendable {
     ///   - retry: Whether to go on although the last executions died without progress.
     ///   - patience: Seconds to wait for the ranks of a run that lost its supervisor.
     ///   - waiting: Called once, with a description of who holds the directory, when there is something to wait for.
+    ///   - whileWaiting: Called often during the wait, which an error of its ends.
     /// - Throws: `DiptychFailure`: 64 when the directory holds another job, with the difference and a ready `--run`;
     ///   64, 65 or 74 when teachers that are still to be taken from another run cannot be; 65 when something under the name
     ///   of one of the run's files is none;
     ///   74 when it cannot be created or written, or is in use; 70 when executions die again and again without progress.
     public static func open(
         job: Job, run: String?, extend: Bool, retry: Bool = false, patience: Double = 0,
-        waiting: (String) -> Void = { _ in }
+        waiting: (String) -> Void = { _ in }, whileWaiting: () throws -> Void = {}
     ) throws -> RunPreparation {
         let directory = RunDirectory(run ?? "runs/\(job.name)")
         try directory.create()
         try directory.requireRegularFiles()
-        let lock = try RunLock(directory, job: job.name, patience: patience, waiting: waiting)
+        let lock = try RunLock(
+            directory, job: job.name, patience: patience, waiting: waiting, whileWaiting: whileWaiting)
         directory.sweepLeftovers()
         var job = job
         job.data.images = absolutePath(job.data.images)

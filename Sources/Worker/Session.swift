@@ -34,6 +34,7 @@ package final class Session {
     private let events: EventLog?
     private let purpose: Purpose
     private let execution: Execution?
+    private let speak: (String) -> Void
 
     /// Opens a prepared run on all ranks. Collective.
     ///
@@ -47,12 +48,14 @@ package final class Session {
     ///   - other: A session whose images are used if they are those of this job too, so that they are read once.
     ///   - isStopRequested: Whether somebody asked this rank to stop; asked once a step.
     ///   - calls: The system calls of saves; a test's own, or the system's.
+    ///   - speak: Given each ``SpokenNote`` for whoever started the ranks; must return at once.
     /// - Throws: `DiptychFailure`, or an error of the modules below, on the first rank that has it, and `peerFailed` on
     ///   the others.
     package init(
         world: any Communicator, directory: RunDirectory, purpose: Purpose = .training,
         execution: Execution? = nil, sharingImagesOf other: Session? = nil,
-        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }, calls: SystemCalls = .real
+        isStopRequested: @escaping () -> Bool = { StopSignal.isRequested }, calls: SystemCalls = .real,
+        speak: @escaping (String) -> Void = { _ in }
     ) throws {
         self.world = world
         self.directory = directory
@@ -60,6 +63,7 @@ package final class Session {
         self.execution = execution
         self.isStopRequested = isStopRequested
         self.calls = calls
+        self.speak = speak
         let job = try world.together("reading the job") { try directory.readJob() }
         try world.requireAgreement(on: job.hash, named: "the job's hash")
         self.job = job
@@ -69,7 +73,7 @@ package final class Session {
             imageLimit: CheckpointEstimate.largestImage, calls: calls)
         let rank = world.rank
         events = try world.together("opening the event log") {
-            purpose == .training ? try EventLog(path: directory.events, rank: rank) : nil
+            purpose == .training ? try EventLog(path: directory.events, rank: rank, speak: speak) : nil
         }
         try world.together("preparing the numerics") { try job.adoptNumerics(in: directory) }
         let profile = NumericsProfile.current()
@@ -152,10 +156,12 @@ extension Session {
         imagesPerSecond: Double = 0, secondsPerImage: Double? = nil, isWaiting: Bool = false
     ) {
         guard purpose == .training else { return }
-        Heartbeat(
+        let beat = Heartbeat(
             rank: world.rank, phase: phase, model: model, step: step, totalSteps: total, loss: loss,
-            imagesPerSecond: imagesPerSecond, secondsPerImage: secondsPerImage, isWaiting: isWaiting
-        ).write(to: directory)
+            imagesPerSecond: imagesPerSecond, secondsPerImage: secondsPerImage, isWaiting: isWaiting)
+        // Without a supervisor nobody listens.
+        guard !beat.write(to: directory), execution != nil else { return }
+        if let note = SpokenNote.heartbeat(beat).line { speak(note) }
     }
 
     /// Returns when every rank has called it. Collective.

@@ -257,7 +257,8 @@ private func checkSize(of world: any Communicator, started ranks: Int) throws {
 private func train(
     _ directory: RunDirectory, on world: any Communicator, execution: Execution? = nil
 ) throws -> Jobs.ExitCode {
-    let session = try Session(world: world, directory: directory, execution: execution)
+    let session = try Session(
+        world: world, directory: directory, execution: execution, speak: WorkerProcess.speak)
     var outcome = try TrainingRun(session: session).walk()
     try world.onRoot {
         try session.requireCurrentExecution()

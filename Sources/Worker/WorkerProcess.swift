@@ -61,6 +61,14 @@ struct WorkerProcess {
         while left > 0 { left = sleep(left) }
     }
 
+    /// Says a line on standard error, if that can be done at once: a reader that is gone or stuck holds up no training.
+    static func speak(_ line: String) {
+        var reader = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+        guard poll(&reader, 1, 0) == 1, reader.revents == Int16(POLLOUT) else { return }
+        let bytes = Array((line + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+    }
+
     private func say(_ message: String) {
         FileHandle.standardError.write(Data("diptych-worker: \(message)\n".utf8))
     }

@@ -227,6 +227,7 @@ final class FakeCluster {
         let process: Process
         private let output = Pipe()
         private let error = Pipe()
+        private var heard = Data()
 
         init(_ program: String, _ arguments: [String], folder: String, environment: [String: String]) throws {
             process = Process()
@@ -242,10 +243,19 @@ final class FakeCluster {
         /// Sends it a signal.
         func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
+        /// Waits until standard error holds some words, or is at its end.
+        func waitForError(_ words: String) {
+            while heard.firstRange(of: Data(words.utf8)) == nil {
+                let more = error.fileHandleForReading.availableData
+                if more.isEmpty { return }
+                heard += more
+            }
+        }
+
         /// Waits for its end.
         func result() throws -> (code: Int32, output: String, error: String) {
             let output = try self.output.fileHandleForReading.readToEnd() ?? Data()
-            let error = try self.error.fileHandleForReading.readToEnd() ?? Data()
+            let error = try heard + (self.error.fileHandleForReading.readToEnd() ?? Data())
             process.waitUntilExit()
             let code = process.terminationReason == .exit ? process.terminationStatus : 1000 + process.terminationStatus
             return (code, String(decoding: output, as: UTF8.self), String(decoding: error, as: UTF8.self))

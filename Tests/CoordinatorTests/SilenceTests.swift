@@ -21,6 +21,33 @@ import Testing
         #expect(events.contains(#""kind":"silent","silent_rank":1"#), "\(events)")
     }
 
+    /// Fails when a rank that says that it lives is taken for silent, or one that has stopped saying so is not.
+    @Test func ranksThatCannotWriteAreHeardAllTheSame() {
+        var beat = Heartbeat(rank: 0, phase: .teach, model: "m", step: 4, totalSteps: 99, imagesPerSecond: 1)
+        let file = beat
+        var (signs, watch) = (SignsOfLife(), SilenceWatch())
+        let start = ContinuousClock.now
+        func look(_ second: Int, _ files: [Heartbeat]) {
+            signs.look(files)
+            watch.update(signs.beats, now: start + .seconds(second))
+        }
+        look(0, [file])
+        for second in stride(from: 5, through: 100, by: 5) {
+            beat.step += 1
+            signs.hear(beat)
+            look(second, [file])
+        }
+        #expect(watch.verdict(limit: 60, ranks: 1) == nil)
+        #expect(signs.beats.map(\.step) == [24])
+        for second in stride(from: 105, through: 165, by: 5) { look(second, [file]) }
+        #expect(watch.verdict(limit: 60, ranks: 1)?.contains("last seen 65 s ago in teach at step 24") == true)
+        // There is space again.
+        beat.step += 1
+        look(166, [beat])
+        #expect(watch.verdict(limit: 60, ranks: 1) == nil)
+        #expect(signs.beats.map(\.step) == [25])
+    }
+
     /// Fails when time counts in which the supervisor slept with the ranks, and when time does not count in which it looked.
     @Test func aSuspendedJobIsNotHung() {
         let beat = Heartbeat(rank: 0, phase: .teach, model: "m", step: 4, totalSteps: 9, imagesPerSecond: 1)

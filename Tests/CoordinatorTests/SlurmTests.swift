@@ -13,9 +13,9 @@ import Testing
     }
 
     @Test func theEnvironmentTellsTheAllocation() throws {
-        #expect(SlurmAllocation(environment: [:]) == nil)
+        #expect(try SlurmAllocation(environment: [:]) == nil)
         let allocation = try #require(
-            SlurmAllocation(environment: [
+            try SlurmAllocation(environment: [
                 "SLURM_JOB_ID": "17", "SLURM_ARRAY_JOB_ID": "17", "SLURM_ARRAY_TASK_ID": "3",
                 "SLURM_RESTART_COUNT": "2",
                 "SLURM_JOB_NUM_NODES": "3", "SLURM_TASKS_PER_NODE": "2(x2),1", "SLURM_JOB_CPUS_PER_NODE": "4(x3)",
@@ -26,7 +26,36 @@ import Testing
         #expect(allocation.tasks == 5)
         #expect(allocation.coresPerNode == [4, 4, 4])
         #expect(allocation.cpusPerTask == 2)
-        #expect(SlurmAllocation(environment: ["SLURM_JOB_ID": "17"])?.name == "17")
+        #expect(try SlurmAllocation(environment: ["SLURM_JOB_ID": "17"])?.name == "17")
+        // Lists that are not of the job's nodes say nothing.
+        let other = ["SLURM_JOB_ID": "17", "SLURM_JOB_NUM_NODES": "2", "SLURM_TASKS_PER_NODE": "4(x3)"]
+        #expect(try SlurmAllocation(environment: other)?.tasksPerNode == [1, 1])
+    }
+
+    /// Fails when a number of the environment is taken that SLURM cannot have meant: sums overflow, lists fill the memory.
+    @Test(arguments: [
+        ("SLURM_JOB_ID", "-5"), ("SLURM_JOB_ID", "five"), ("SLURM_JOB_ID", "99999999999999999999"),
+        ("SLURM_JOB_NUM_NODES", "9000000000000000000"), ("SLURM_JOB_NUM_NODES", "0"),
+        ("SLURM_JOB_NUM_NODES", "-9223372036854775808"), ("SLURM_NNODES", "65537"),
+        ("SLURM_TASKS_PER_NODE", "9223372036854775807,9223372036854775807,1"), ("SLURM_TASKS_PER_NODE", "65536"),
+        ("SLURM_TASKS_PER_NODE", "99999999999999999999"), ("SLURM_JOB_CPUS_PER_NODE", "9223372036854775807(x2)"),
+        ("SLURM_CPUS_PER_TASK", "9223372036854775807"), ("SRUN_CPUS_PER_TASK", "-1"),
+        ("SLURM_RESTART_COUNT", "9223372036854775807"), ("SLURM_ARRAY_JOB_ID", "4294967296"),
+        ("SLURM_ARRAY_TASK_ID", "-9223372036854775808"),
+    ])
+    func whatSlurmCannotHaveMeantIsRefused(name: String, value: String) throws {
+        let environment = ["SLURM_JOB_ID": "5"].merging([name: value]) { $1 }
+        let failure = try #require(throws: DiptychFailure.self) { try Machine.described(by: environment) }
+        #expect(failure.code == .usage)
+        #expect(failure.message.contains("\(name) of the environment must hold"), "\(failure.message)")
+        #expect(failure.message.contains("found \(value)"), "\(failure.message)")
+        #expect(Machine(cores: 2, isSingleNode: true, isRoot: false, environment: environment).allocation == nil)
+    }
+
+    /// Fails when a list of many nodes is written out before anybody asks whether there can be so many.
+    @Test func endlessListsOfNodesAreCut() throws {
+        let text = [String](repeating: "1(x99999999999)", count: 5000).joined(separator: ",")
+        #expect(SlurmAllocation.counts(text).count == SlurmAllocation.nodeLimit + 1)
     }
 
     @Test func timesAreRead() {

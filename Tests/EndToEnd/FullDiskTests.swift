@@ -43,6 +43,56 @@ extension EndToEnd {
             #expect(job.run.bytes("split.h5") == nil)
             withExtendedLifetime(disk) {}
         }
+
+        /// Fails when images that could not be written whole are taken for done, or the failure names no file.
+        @Test func `Samples that find no room end the run, which goes on when there is some`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path + "/samples", megabytes: 1)
+            try disk.fill()
+            let end = try job.finish(ranks: 2)
+            try expectRefusal(end, code: Exit.inputOutput, naming: [job.run.path + "/samples/", Fault.full.rawValue])
+            try disk.free()
+            try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after there was room for samples")
+        }
+
+        /// Fails when a split that could not be written whole is taken for one, or the failure names no file.
+        @Test func `A split that finds no room ends the run, which goes on when there is some`() throws {
+            let expected = try Runs.large().result
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path, megabytes: 8)
+            let checkpoints = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
+            try disk.fill(leaving: 128 << 10)
+            let end = try job.finish(ranks: 2, set: TinyJob.large)
+            try expectRefusal(end, code: Exit.inputOutput, naming: [job.run.path + "/split.h5", Fault.full.rawValue])
+            try disk.free()
+            let again = try RunResult(job.finish(ranks: 3, set: TinyJob.large), job.run)
+            expectSame(again, expected, "after there was room for the split")
+            withExtendedLifetime(checkpoints) {}
+        }
+
+        /// Fails when a run whose end could not be written down is taken for done, or the failure names no file.
+        @Test func `An outcome that finds no room is said, and the same command comes to the same result`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path, megabytes: 4)
+            let others = try ["checkpoints", "samples"].map {
+                try SmallDisk(at: job.run.path + "/" + $0, megabytes: 96)
+            }
+            let run = try job.start(ranks: 2)
+            try run.wait(until: "sampling") {
+                job.run.events("phase_began").contains { $0["phase"] as? String == "sample" }
+            }
+            let ranks = run.ranks
+            for rank in ranks { rank.send(SIGSTOP) }
+            try disk.fill()
+            for rank in ranks { rank.send(SIGCONT) }
+            try expectRefusal(
+                run.end(), code: Exit.inputOutput, naming: [job.run.path + "/outcome.json", Fault.full.rawValue])
+            try disk.free()
+            try expectSame(RunResult(job.finish(ranks: 3), job.run), expected, "after there was room for the outcome")
+            withExtendedLifetime(others) {}
+        }
     }
 }
 
@@ -70,11 +120,12 @@ final class SmallDisk {
         for folder in [path, view.path] { while (try? Self.command("umount", ["-l", folder])) == 0 {} }
     }
 
-    /// Leaves no byte.
-    func fill() throws {
+    /// Leaves no byte, or some.
+    func fill(leaving rest: Int = 0) throws {
         let file = path + "/filler"
         _ = FileManager.default.createFile(atPath: file, contents: nil)
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+        defer { try? handle.truncate(atOffset: UInt64(max(0, Int(handle.offsetInFile) - rest))) }
         for size in [1 << 20, 4096] {
             let piece = Data(count: size)
             while (try? handle.write(contentsOf: piece)) != nil {}
@@ -100,10 +151,12 @@ final class SmallDisk {
         guard try command("mount", arguments) == 0 else { throw TestFailure("mount \(arguments) failed") }
     }
 
-    private static func command(_ name: String, _ arguments: [String]) throws -> Int32 {
+    /// Runs a command.
+    static func command(_ name: String, _ arguments: [String]) throws -> Int32 {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [name] + arguments
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         process.waitUntilExit()

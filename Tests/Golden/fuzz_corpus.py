@@ -289,9 +289,46 @@ def command_line():
     }
 
 
+def environment():
+    def job(*lines, number="5"):
+        return "\n".join([f"SLURM_JOB_ID={number}", *lines])
+
+    most = 2**63 - 1
+    return {
+        "taken-nothing": "",
+        "taken-no-equals": "SLURM_JOB_ID\n=\n=5\nLANG=",
+        "taken-slurm": job(
+            "SLURM_JOB_NUM_NODES=3", "SLURM_TASKS_PER_NODE=2(x2),1", "SLURM_JOB_CPUS_PER_NODE=4(x3)", "SLURM_CPUS_PER_TASK=2"
+        ),
+        "taken-array": job("SLURM_ARRAY_JOB_ID=4", "SLURM_ARRAY_TASK_ID=0", "SLURM_RESTART_COUNT=65535"),
+        "taken-most-nodes": job(
+            "SLURM_JOB_NUM_NODES=65536", "SLURM_TASKS_PER_NODE=65535(x65536)", "SLURM_JOB_CPUS_PER_NODE=1(x65536)"
+        ),
+        # Of other nodes than the job's: not used.
+        "taken-endless-lists": job("SLURM_TASKS_PER_NODE=" + ",".join(["1(x99999999999999999999)"] * 300)),
+        "taken-no-list": job("SLURM_TASKS_PER_NODE=x(3),,(", "SLURM_JOB_CPUS_PER_NODE=2(x"),
+        "taken-outside": f"SLURM_JOB_NUM_NODES={most}\nSLURM_TASKS_PER_NODE={most},{most}",
+        "taken-control-characters": job("SLURM_JOB_NODELIST=\x1b[2J", "TERM=\x07", "TMPDIR=" + "/x" * 100),
+        "nodes-beyond-memory": job("SLURM_JOB_NUM_NODES=9000000000000000000"),
+        "nodes-negative": job(f"SLURM_NNODES={-most - 1}"),
+        "no-nodes": job("SLURM_JOB_NUM_NODES=0"),
+        "no-tasks": job("SLURM_TASKS_PER_NODE=0"),
+        "tasks-beyond-integer": job("SLURM_JOB_NUM_NODES=3", f"SLURM_TASKS_PER_NODE={most},{most},1"),
+        "cores-beyond-integer": job("SLURM_JOB_NUM_NODES=2", f"SLURM_JOB_CPUS_PER_NODE={most}(x2)"),
+        "cores-of-a-task": job(f"SLURM_CPUS_PER_TASK={most}"),
+        "restarts": job(f"SLURM_RESTART_COUNT={most}"),
+        "job-negative": job(number=str(-most - 1)),
+        "job-beyond-integer": job(number=str(2 * most)),
+        "job-of-text": job(number="five"),
+        "task-of-text": job("SLURM_ARRAY_JOB_ID=4", "SLURM_ARRAY_TASK_ID=two"),
+        "not-utf-8": b"SLURM_JOB_ID=\xff\xfe",
+    }
+
+
 READERS = {
     "job": job, "overrides": overrides, "images": images, "labels": labels, "keys": keys, "export": export,
-    "convolutions": convolutions, "command-line": command_line, "manifest": fuzz_json.manifest,
+    "convolutions": convolutions, "command-line": command_line, "environment": environment,
+    "manifest": fuzz_json.manifest,
     "heartbeat": fuzz_json.heartbeat, "outcome": fuzz_json.outcome, "steps": fuzz_json.steps,
     "submission": fuzz_json.submission, "deaths": fuzz_json.deaths, "events": fuzz_json.events, "profile": fuzz_json.profile,
     "checkpoint": fuzz_hdf5.checkpoints, "split": fuzz_hdf5.splits,

@@ -122,6 +122,55 @@ import Testing
         }
     }
 
+    /// Fails when an event that the log does not take is lost or spoils the next one, or when one that it takes is spoken.
+    @Test func eventsThatCannotBeWrittenAreSpoken() throws {
+        try withTemporaryDirectory { directory in
+            var spoken: [String] = []
+            let path = directory + "/events"
+            let log = try EventLog(path: path, rank: 1) { spoken.append($0) }
+            #expect(log.append(.writeFailed, ["what": "log", "reason": "one"]))
+            let descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+                Int32($0)
+            }
+            let own = try #require(
+                descriptors.first {
+                    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == path
+                })
+            let (real, full) = (dup(own), open("/dev/full", O_WRONLY))
+            defer { for descriptor in [real, full] { close(descriptor) } }
+            dup2(full, own)
+            #expect(!log.append(.writeFailed, ["what": "log", "reason": "two\nlines"]))
+            #expect(!log.append(.checkpoint))
+            // As a disk does that has room for a few bytes.
+            #expect(write(real, "{\"ti", 4) == 4)
+            dup2(real, own)
+            #expect(log.append(.finished))
+            #expect(spoken.count == 2 && spoken.allSatisfy { !$0.contains("\n") })
+            let events = try spoken.map { line in
+                guard case .event(let text) = SpokenNote(line: line) else { throw CancellationError() }
+                return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            }
+            #expect(events.map { $0["kind"] as? String } == ["write_failed", "checkpoint"])
+            #expect(events[0]["reason"] as? String == "two\nlines" && events[0]["rank"] as? Int == 1)
+            let lines = try text(path).split(separator: "\n")
+            #expect(lines.count == 3 && lines[0].contains("\"one\"") && lines[1] == "{\"ti", "\(lines)")
+            #expect(lines.last?.hasPrefix("{\"time\"") == true && lines.last?.hasSuffix("\"finished\"}") == true)
+        }
+    }
+
+    /// Fails when what a rank says of itself does not come out as it went in, or other lines are taken for it.
+    @Test func signsOfLifeAreSpokenAsTheyAre() throws {
+        let beat = Heartbeat(
+            rank: 3, phase: .distill, model: "stu\ndent", step: 7, totalSteps: 9, loss: 0.1, imagesPerSecond: 2,
+            isWaiting: true)
+        let line = try #require(SpokenNote.heartbeat(beat).line)
+        #expect(!line.contains("\n"))
+        #expect(SpokenNote(line: line) == .heartbeat(beat))
+        for other in ["", "diptych-worker: x", "diptych-heartbeat: {", " " + line] {
+            #expect(SpokenNote(line: other) == nil, "\(other)")
+        }
+    }
+
     @Test func eventsAreOneLineEach() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/events"

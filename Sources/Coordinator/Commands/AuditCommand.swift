@@ -71,7 +71,7 @@ struct AuditCommand: ParsableCommand {
             console.report(AuditText.jsonList)
             return
         }
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let launcher = try MPIRun(machine: machine)
         // All runs are looked at before the first is audited for minutes.
         let directories = paths.map { RunDirectory($0) }

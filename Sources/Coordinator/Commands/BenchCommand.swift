@@ -112,7 +112,7 @@ struct BenchCommand: ParsableCommand {
     func run() throws {
         let signals = ProcessSignals()
         let console = Console(json: json)
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let launcher = try MPIRun(machine: machine)
         let invocation = launcher.invocation(
             ranks: ranks ?? machine.cores, arguments: arguments, label: "bench \(getpid())")

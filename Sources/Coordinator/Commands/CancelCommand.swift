@@ -25,7 +25,7 @@ struct CancelCommand: ParsableCommand {
 
     func run() throws {
         let console = Console(json: json)
-        var cancellation = Cancellation(tools: SlurmTools(machine: .current()), isImmediate: now)
+        var cancellation = try Cancellation(tools: SlurmTools(machine: .current()), isImmediate: now)
         for directory in try RunFolders.find(path) { cancellation.add(directory) }
         cancellation.ask()
         cancellation.wait(seconds: Double(patience))

@@ -35,7 +35,7 @@ struct DrillCommand: ParsableCommand {
         }
         let drill = Drill(
             directory: directory, models: job.models.map(\.name), submission: submission,
-            tools: SlurmTools(machine: .current()), say: console.say)
+            tools: try SlurmTools(machine: .current()), say: console.say)
         let results = try drill.run(savePatience: savePatience, queuePatience: queuePatience)
         console.report([
             "run": .string(directory.path), "job_id": .string(submission.job),

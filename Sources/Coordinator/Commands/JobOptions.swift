@@ -24,14 +24,6 @@ struct JobOptions: ParsableArguments {
     /// Reads the job and settles the number of ranks.
     func resolve(_ machine: Machine) throws -> (job: Job, placement: Placement) {
         let job = try Job.load(path: self.job, overrides: overrides)
-        let count: Int
-        if let allocation = machine.allocation {
-            // After the loss of a node there may be fewer tasks than the job asked for.
-            count = ranks ?? min(job.cluster.ranks ?? job.rankLimit, allocation.tasks, job.rankLimit)
-        } else {
-            count = ranks ?? job.cluster.ranks ?? min(machine.cores, job.rankLimit)
-        }
-        guard count >= 1 else { throw DiptychFailure(.usage, "--ranks must be at least 1, found \(count)") }
-        return (job, try Placement(job: job, ranks: count))
+        return (job, try machine.placement(of: job, ranks: ranks))
     }
 }

@@ -31,7 +31,7 @@ struct LogsCommand: ParsableCommand {
             throw DiptychFailure(.inputOutput, "\(printable(directory.path)) is not a run: it has no job.yaml")
         }
         try directory.requireRegularFiles()
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let submission = Submission.read(from: directory)
         let file =
             workers ? directory.workerOutput : rank != nil ? directory.events : submission?.log ?? directory.events

@@ -34,7 +34,7 @@ struct PlanCommand: ParsableCommand {
     }
 
     func run() throws {
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let (job, placement) = try options.resolve(machine)
         let cluster = ScalingModel.Cluster(
             network: .network(gigabits: networkGigabits), ranksPerHost: ranksPerHost ?? max(1, machine.cores))

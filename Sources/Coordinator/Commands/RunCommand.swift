@@ -55,12 +55,15 @@ struct RunCommand: ParsableCommand {
         _ console: Console, _ path: inout String, _ isRequeued: inout Bool
     ) throws -> Outcome {
         let signals = ProcessSignals()
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let (job, placement) = try options.resolve(machine)
         let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
+        let stop = StopBeforeStart(signals: signals, say: console.say)
         let preparation = try RunPreparation.open(
             job: job, run: options.run, extend: extend, retry: retry, patience: 60,
-            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") })
+            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") },
+            whileWaiting: stop.look)
+        try stop.conclude()
         let directory = preparation.directory
         path = directory.path
         try Examination().requireReadableTeachers(of: preparation.job, in: directory)
@@ -102,7 +105,7 @@ struct RunCommand: ParsableCommand {
             let supervisor = Supervisor(assignment, signals: signals, progress: display)
             let outcome = try supervisor.run()
             guard outcome.exit == .rankLost, !supervisor.isStopRequested,
-                Heartbeat.readAll(in: assignment.directory).isEmpty
+                !supervisor.hasHeardOfRanks
             else { return outcome }
             display.say("no rank came up (\(outcome.message)): starting them again")
         }

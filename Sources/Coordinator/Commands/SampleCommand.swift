@@ -43,7 +43,7 @@ struct SampleCommand: ParsableCommand {
 
     func run() throws {
         let console = Console(json: json)
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let directory = RunDirectory(path)
         let request = try request(job: directory.readJob(), directory: directory)
         let count = ranks ?? min(machine.cores, request.batches)

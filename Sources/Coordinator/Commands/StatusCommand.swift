@@ -22,7 +22,7 @@ struct StatusCommand: ParsableCommand {
     }
 
     func run() throws {
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let directories = try RunFolders.find(path)
         let isSingle = directories.map(\.path) == [RunDirectory(path).path]
         var unreadable: [String: String] = [:]

@@ -47,7 +47,7 @@ struct SubmitCommand: ParsableCommand {
     func run() throws {
         // The script goes to standard output, so that it can be redirected.
         let console = Console(json: json || dryRun)
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let overrides = try cluster.overrides(ranks: options.ranks) + options.overrides
         let request = SubmissionRequest(
             file: options.job, overrides: overrides, run: options.run, sweep: sweep, concurrency: concurrency,

@@ -36,7 +36,7 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let signals = ProcessSignals()
-        let machine = Machine.current()
+        let machine = try Machine.current()
         let job = try job.map { try Job.load(path: $0) }
         let doctor = Doctor(machine: machine, runs: absolutePath(runs))
         let probe = doctor.probe(

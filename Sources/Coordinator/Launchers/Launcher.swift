@@ -12,8 +12,16 @@ package struct Invocation: Hashable {
     /// Directories that the ranks use while they run and that are to be removed afterwards.
     package var scratch: [String] = []
 
+    /// Gathers what a program is given.
+    package init(executable: String, arguments: [String], environment: [String: String], scratch: [String] = []) {
+        self.executable = executable
+        self.arguments = arguments
+        self.environment = environment
+        self.scratch = scratch
+    }
+
     /// The variables that can change how a run behaves, by name: for the event log.
-    var influences: [(key: String, value: String)] {
+    package var influences: [(key: String, value: String)] {
         let prefixes = [
             "OMPI_", "PMIX_", "HDF5_", "DNNL_", "ONEDNN_", "OPENBLAS_", "OMP_", "LD_", "MALLOC_", "DIPTYCH_", "SLURM_",
         ]
@@ -39,7 +47,7 @@ package protocol Launcher {
 
 extension Launcher {
     /// The environment of the ranks, and the directories that it names.
-    func rankEnvironment(ranks: Int, label: String) -> (environment: [String: String], scratch: [String]) {
+    package func rankEnvironment(ranks: Int, label: String) -> (environment: [String: String], scratch: [String]) {
         var environment = machine.environment
         func set(_ name: String, _ value: String) {
             if environment[name] == nil { environment[name] = value }

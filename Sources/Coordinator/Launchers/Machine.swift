@@ -12,7 +12,9 @@ package struct Machine {
     /// The environment.
     package var environment: [String: String]
     /// The SLURM job that this process belongs to, if there is one.
-    package var allocation: SlurmAllocation? { SlurmAllocation(environment: environment) }
+    ///
+    /// An environment that SLURM cannot have made counts as none; ``described(by:)`` has refused it before.
+    package var allocation: SlurmAllocation? { try? SlurmAllocation(environment: environment) }
 
     /// Describes a machine.
     package init(cores: Int, isSingleNode: Bool, isRoot: Bool, environment: [String: String]) {
@@ -22,10 +24,26 @@ package struct Machine {
         self.environment = environment
     }
 
+    /// The number of ranks of a job, and who computes what.
+    ///
+    /// - Parameter asked: The number that the user wants; nil for the job's, or what this machine has place for.
+    /// - Throws: `DiptychFailure` with code 64 for more ranks than lanes, or none.
+    package func placement(of job: Job, ranks asked: Int?) throws -> Placement {
+        let count: Int
+        if let allocation {
+            // After the loss of a node there may be fewer tasks than the job asked for.
+            count = asked ?? min(job.cluster.ranks ?? job.rankLimit, allocation.tasks, job.rankLimit)
+        } else {
+            count = asked ?? job.cluster.ranks ?? min(cores, job.rankLimit)
+        }
+        guard count >= 1 else { throw DiptychFailure(.usage, "--ranks must be at least 1, found \(count)") }
+        return try Placement(job: job, ranks: count)
+    }
+
     /// Whether ranks must share cores.
     ///
     /// On several nodes only SLURM says how many cores they have; other batch systems' nodes count as large enough.
-    func isCrowded(ranks: Int) -> Bool {
+    package func isCrowded(ranks: Int) -> Bool {
         if isSingleNode { return ranks > cores }
         guard let allocation else { return false }
         return zip(allocation.tasksPerNode, allocation.coresPerNode).contains { $0 > $1 } || ranks > allocation.tasks
@@ -33,7 +51,7 @@ package struct Machine {
 
     /// Whether ranks take more than half of the cores, and none has to share: on several nodes those of each, this one
     /// standing for all.
-    func isFilled(by ranks: Int) -> Bool {
+    package func isFilled(by ranks: Int) -> Bool {
         let isMost = { (count: Int) in count <= cores && 2 * count > cores }
         if isSingleNode { return isMost(ranks) }
         guard let allocation, ranks == allocation.tasks, !isCrowded(ranks: ranks) else { return false }
@@ -41,8 +59,15 @@ package struct Machine {
     }
 
     /// Looks at this machine.
-    static func current() -> Machine {
-        let environment = ProcessInfo.processInfo.environment
+    ///
+    /// - Throws: `DiptychFailure` with code 64 when the environment says what cannot be.
+    static func current() throws -> Machine { try described(by: ProcessInfo.processInfo.environment) }
+
+    /// This machine with a given environment.
+    ///
+    /// - Throws: `DiptychFailure` with code 64 when the environment says what cannot be.
+    package static func described(by environment: [String: String]) throws -> Machine {
+        _ = try SlurmAllocation(environment: environment)
         let nodes = environment["SLURM_JOB_NUM_NODES"] ?? environment["SLURM_NNODES"] ?? "1"
         let lists = ["PBS_NODEFILE", "LSB_HOSTS", "PE_HOSTFILE", "OMPI_MCA_orte_default_hostfile"]
         return Machine(

@@ -26,10 +26,13 @@ package struct EventNotices {
     }
 
     /// What is new since the last call, in sentences.
-    package mutating func take() -> [String] {
-        wholeLines().compactMap { line in
-            (try? JSONDecoder().decode(Event.self, from: line)).flatMap { notice(of: $0) }
-        }
+    package mutating func take() -> [String] { wholeLines().compactMap { notice(of: $0) } }
+
+    /// What a line says, in a sentence, that a rank has spoken because the log did not take it; nil when it is no news.
+    package mutating func hear(_ line: String) -> String? { notice(of: Data(line.utf8)) }
+
+    private mutating func notice(of line: Data) -> String? {
+        (try? JSONDecoder().decode(Event.self, from: line)).flatMap { notice(of: $0) }
     }
 
     private mutating func notice(of event: Event) -> String? {

@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 
 /// What SLURM gave the job that this process belongs to, as its environment tells.
 package struct SlurmAllocation: Hashable {
@@ -31,32 +32,63 @@ package struct SlurmAllocation: Hashable {
     /// The last task of an array has the array's own number, which would mean all of its tasks.
     package var name: String { arrayTask.map { "\($0.array)_\($0.task)" } ?? "\(job)" }
 
+    /// The most nodes of a job; SLURM itself stays below.
+    package static let nodeLimit = 65_536
+    /// SLURM counts tasks and processors of a node, and restarts, in 16 bits.
+    private static let smallCounts = 0...65_535
+    /// SLURM counts jobs and the tasks of arrays in 32 bits.
+    private static let numbers = 0...4_294_967_295
+
     /// Reads the environment; nil outside of a SLURM job.
-    package init?(environment: [String: String]) {
-        func number(_ names: String...) -> Int? { names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first }
-        guard let job = number("SLURM_JOB_ID", "SLURM_JOBID") else { return nil }
-        self.job = job
-        array = number("SLURM_ARRAY_JOB_ID")
-        task = number("SLURM_ARRAY_TASK_ID")
-        restarts = number("SLURM_RESTART_COUNT") ?? 0
-        let count = max(1, number("SLURM_JOB_NUM_NODES", "SLURM_NNODES") ?? 1)
-        func list(_ name: String) -> [Int]? {
-            environment[name].map(Self.counts).flatMap { $0.count == count ? $0 : nil }
+    ///
+    /// - Throws: `DiptychFailure` with code 64 when a variable holds what SLURM sets nowhere.
+    package init?(environment: [String: String]) throws {
+        func number(_ names: String..., in range: ClosedRange<Int>) throws -> Int? {
+            guard let name = names.first(where: { environment[$0]?.isEmpty == false }), let text = environment[name]
+            else { return nil }
+            guard let value = Int(text), range.contains(value) else {
+                throw Self.wrong(name, text, "a number in", range)
+            }
+            return value
         }
-        tasksPerNode = list("SLURM_TASKS_PER_NODE") ?? [Int](repeating: 1, count: count)
-        coresPerNode = list("SLURM_JOB_CPUS_PER_NODE") ?? tasksPerNode
-        cpusPerTask = number("SRUN_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK")
+        guard let job = try number("SLURM_JOB_ID", "SLURM_JOBID", in: Self.numbers) else { return nil }
+        self.job = job
+        array = try number("SLURM_ARRAY_JOB_ID", in: Self.numbers)
+        task = try number("SLURM_ARRAY_TASK_ID", in: Self.numbers)
+        restarts = try number("SLURM_RESTART_COUNT", in: Self.smallCounts) ?? 0
+        let nodes = try number("SLURM_JOB_NUM_NODES", "SLURM_NNODES", in: 1...Self.nodeLimit) ?? 1
+        func list(_ name: String) throws -> [Int]? {
+            guard let text = environment[name] else { return nil }
+            let counts = Self.counts(text)
+            guard counts.allSatisfy(Self.smallCounts.contains) else {
+                throw Self.wrong(name, text, "counts, as in 2(x3),1, in", Self.smallCounts)
+            }
+            return counts.count == nodes ? counts : nil
+        }
+        tasksPerNode = try list("SLURM_TASKS_PER_NODE") ?? [Int](repeating: 1, count: nodes)
+        coresPerNode = try list("SLURM_JOB_CPUS_PER_NODE") ?? tasksPerNode
+        cpusPerTask = try number("SRUN_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK", in: Self.smallCounts)
         nodeList = environment["SLURM_JOB_NODELIST"] ?? environment["SLURM_NODELIST"] ?? ""
         partition = environment["SLURM_JOB_PARTITION"] ?? ""
     }
 
-    /// The numbers of SLURM's notation `2(x3),1`.
+    private static func wrong(
+        _ name: String, _ text: String, _ what: String, _ range: ClosedRange<Int>
+    ) -> DiptychFailure {
+        DiptychFailure(
+            .usage,
+            "the variable \(name) of the environment must hold \(what) \(range.lowerBound)...\(range.upperBound), found "
+                + "\(printable(String(text.prefix(80)))). SLURM sets it in a job; outside of one, `unset SLURM_JOB_ID`")
+    }
+
+    /// The numbers of SLURM's notation `2(x3),1`, of no more than one node beyond the most that there are.
     package static func counts(_ text: String) -> [Int] {
-        text.split(separator: ",").flatMap { part -> [Int] in
-            guard let match = part.wholeMatch(of: /(\d+)(?:\(x(\d+)\))?/), let value = Int(match.1),
-                case let times = match.2.map({ Int($0) ?? 0 }) ?? 1, times < 100_000
-            else { return [] }
-            return [Int](repeating: value, count: times)
+        var counts: [Int] = []
+        for part in text.split(separator: ",") {
+            guard let match = part.wholeMatch(of: /(\d+)(?:\(x(\d+)\))?/) else { continue }
+            let times = match.2.map { Int($0) ?? nodeLimit } ?? 1
+            counts += repeatElement(Int(match.1) ?? .max, count: min(times, nodeLimit + 1 - counts.count))
         }
+        return counts
     }
 }

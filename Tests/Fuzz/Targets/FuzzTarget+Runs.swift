@@ -1,4 +1,5 @@
 import ArgumentParser
+import Communication
 import Coordinator
 import Foundation
 import Jobs
@@ -18,6 +19,26 @@ extension FuzzTarget {
                 return false
             }
         }.contains(true)
+    }
+
+    /// What `run`, `plan` and the others make of their environment; nothing is started.
+    func readEnvironment(_ words: [String]) -> Bool {
+        var environment: [String: String] = [:]
+        for word in words {
+            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2 { environment[String(parts[0])] = String(parts[1]) }
+        }
+        _ = Terminal.style(isTerminal: true, environment: environment)
+        _ = MPICommunicator.isolation(size: 1, environment: environment)
+        return takes {
+            let machine = try Machine.described(by: environment)
+            let ranks = try machine.placement(of: FuzzFiles.job, ranks: nil).ranks
+            let invocation = SetAside(machine: machine).invocation(ranks: ranks, arguments: [], label: "fuzz")
+            _ = (invocation.influences, machine.isFilled(by: ranks))
+            guard let allocation = machine.allocation else { return }
+            _ = (allocation.name, allocation.tasks, allocation.coresPerNode.reduce(0, +), allocation.restarts + 1)
+            _ = (printable(allocation.nodeList), allocation.cpusPerTask)
+        }
     }
 
     func readProfile(_ bytes: [UInt8]) -> Bool {
@@ -93,5 +114,16 @@ extension FuzzTarget {
     /// As `diptych status` does.
     private func show(_ status: RunStatus) {
         _ = (status.lines, status.summary, status.json.text)
+    }
+}
+
+/// A launcher whose ranks are never started.
+private struct SetAside: Launcher {
+    let kind = LauncherKind.mpirun
+    let machine: Machine
+
+    func invocation(ranks: Int, arguments: [String], label: String) -> Invocation {
+        let (environment, scratch) = rankEnvironment(ranks: ranks, label: label)
+        return Invocation(executable: "", arguments: arguments, environment: environment, scratch: scratch)
     }
 }

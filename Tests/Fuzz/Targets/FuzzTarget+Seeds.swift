@@ -14,6 +14,12 @@ extension FuzzTarget {
         case .commandLine:
             let run = "run\njob.yaml\n--ranks\n2\n--set\nteach.steps=5\n--extend\n--json"
             return [run, "audit\nruns/a\n--budget=10m\n--weights\nraw", "train\n--run\nruns/a"].map { Array($0.utf8) }
+        case .environment:
+            let slurm = "SLURM_JOB_ID=5\nSLURM_JOB_NUM_NODES=3\nSLURM_TASKS_PER_NODE=2(x2),1"
+            let array = "SLURM_JOB_CPUS_PER_NODE=4(x3)\nSLURM_ARRAY_JOB_ID=4\nSLURM_ARRAY_TASK_ID=1"
+            return ["\(slurm)\n\(array)\nSLURM_JOB_NODELIST=n[1-3]", "TERM=xterm\nLANG=C.UTF-8\nTMPDIR=/var/tmp"].map {
+                Array($0.utf8)
+            }
         case .images:
             let plain: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2] + (0..<12)
             let colour: [UInt8] = [0, 0, 8, 4, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2] + (0..<6)

@@ -15,6 +15,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case overrides
     /// The words of a command line, one a line: read by both programs.
     case commandLine = "command-line"
+    /// Variables of the environment, NAME=VALUE, one a line.
+    case environment
     /// An IDX file of images, plain or gzip.
     case images
     /// An IDX file of labels.
@@ -58,6 +60,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .job: readJob(bytes)
         case .overrides: takes { try Job.decode(FuzzFiles.smallJob, file: "fuzz", overrides: words(bytes)) }
         case .commandLine: readCommandLine(words(bytes))
+        case .environment: readEnvironment(words(bytes))
         case .images:
             takes { try Catalogue.load(DataSource(reader: .idx, images: FuzzFiles.write(bytes, "images"))) }
         case .labels:
@@ -90,7 +93,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     public func memoryBound(of count: Int) -> Int {
         switch self {
         // A tree, whose least node takes two bytes of text.
-        case .job, .overrides, .commandLine, .convolutions: 2 << 20 + 256 * count
+        case .job, .overrides, .commandLine, .environment, .convolutions: 2 << 20 + 256 * count
         // Read in pieces of 4 MB.
         case .events: 6 << 20 + 64 * count
         // What is packed as far as these allow is larger; cases of such a kind are kept small.

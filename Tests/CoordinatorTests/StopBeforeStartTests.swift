@@ -1,0 +1,63 @@
+import Foundation
+import Jobs
+import Testing
+
+/// Requests to stop while `diptych run` waits for a directory that the ranks of a killed run still hold.
+@Suite(.timeLimit(.minutes(2))) struct StopBeforeStartTests {
+    /// A run's directory that is held on behalf of a process that is gone, and a run that waits for it.
+    private final class Wait {
+        let cluster: FakeCluster
+        let running: FakeCluster.Running
+        private let descriptor: Int32
+
+        init() throws {
+            cluster = try FakeCluster(.success)
+            #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
+            try FileManager.default.removeItem(atPath: cluster.folder + "/launcher")
+            let gone = Process()
+            gone.executableURL = URL(filePath: "/bin/true")
+            try gone.run()
+            gone.waitUntilExit()
+            let lock = RunDirectory(cluster.folder + "/runs/fake").lock
+            let holder = "host \(ProcessInfo.processInfo.hostName) process \(gone.processIdentifier) job \"fake\"\n"
+            try Data(holder.utf8).write(to: URL(filePath: lock))
+            descriptor = open(lock, O_RDWR | O_CLOEXEC)
+            try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+            running = try cluster.start("run", "job.yaml", "--ranks", "2", "--json")
+            running.waitForError("waiting for the ranks of a run that was killed (host ")
+        }
+
+        deinit { close(descriptor) }
+
+        /// The run's end, which must come while the directory is still held, and without ranks.
+        func end() throws -> (code: Int32, output: String, error: String) {
+            let clock = ContinuousClock()
+            let start = clock.now
+            let end = try running.result()
+            #expect(clock.now - start < .seconds(10))
+            #expect(!FileManager.default.fileExists(atPath: cluster.folder + "/launcher"), "ranks were started")
+            return end
+        }
+    }
+
+    /// Fails when a second Ctrl-C is heeded only when the directory is free, or the wait is over.
+    @Test func aSecondInterruptEndsTheWaitForADirectory() throws {
+        let wait = try Wait()
+        wait.running.send(SIGINT)
+        wait.running.waitForError("press Ctrl-C again")
+        wait.running.send(SIGINT)
+        let end = try wait.end()
+        #expect(end.code == 130 && end.error.contains("nothing was started"), "\(end)")
+        #expect(end.output.contains("\"exit\":130"), "\(end.output)")
+    }
+
+    /// Fails when ranks are started, or the directory waited for, although an end was asked for.
+    @Test(arguments: [SIGTERM, SIGUSR1, SIGHUP, SIGINT])
+    func aRequestToStopEndsTheWaitForADirectory(_ signal: Int32) throws {
+        let wait = try Wait()
+        wait.running.send(signal)
+        let end = try wait.end()
+        #expect(end.code == 75 && end.error.contains("nothing was started"), "\(end)")
+        #expect(end.output.contains("\"exit\":75"), "\(end.output)")
+    }
+}
