@@ -241,7 +241,8 @@ final class Supervisor {
             let beats = signs.beats
             return MPIRunReport.failure(
                 lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher,
-                lastSeen: { rank in beats.first { $0.rank == rank }.map(SilenceWatch.place) })
+                lastSeen: { rank in beats.first { $0.rank == rank }.map(SilenceWatch.place) },
+                process: { rank in beats.first { $0.rank == rank }.map(\.process) })
         }
         return DiptychFailure(
             .rankLost,

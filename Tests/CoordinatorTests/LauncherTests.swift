@@ -97,7 +97,7 @@ import Testing
     static let words = [
         Words(
             text: "mpirun noticed that process rank 3 with PID 0 on node a exited on signal 11 (Segmentation fault).",
-            end: .exited(139), code: .rankLost, needle: "rank 3 (process 0 on a) was ended by signal 11 (Segmentation"),
+            end: .exited(139), code: .rankLost, needle: "rank 3 (on a) was ended by signal 11 (Segmentation"),
         Words(
             text: "There are not enough slots available in the system to satisfy the 9 slots", end: .exited(1),
             code: .usage, needle: "fewer --ranks"),
@@ -121,5 +121,16 @@ import Testing
         let failure = MPIRunReport.failure(lines: lines, end: words.end)
         #expect(failure.code == words.code)
         #expect(failure.message.contains(words.needle), "\(failure.message)")
+    }
+
+    /// Fails when a rank of mpirun's own host, whose number it says is 0, is named so.
+    @Test func aProcessThatMPIRunDoesNotKnowIsWhatItsRankHasTold() {
+        let processes: [Int: Int32] = [2: 4712, 3: 4713]
+        func message(_ number: Int) -> String {
+            let line = "mpirun noticed that process rank 3 with PID \(number) on node a exited on signal 9 (Killed)."
+            return MPIRunReport.failure(lines: [line], end: .exited(137), process: { processes[$0] }).message
+        }
+        #expect(message(0).hasPrefix("rank 3 (process 4713 on a) was ended by signal 9"), "\(message(0))")
+        #expect(message(99).hasPrefix("rank 3 (process 99 on a) was ended by signal 9"), "\(message(99))")
     }
 }

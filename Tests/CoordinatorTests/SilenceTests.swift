@@ -190,10 +190,18 @@ import Testing
 
     @Test func theEnvironmentThatMattersIsInTheEventLog() throws {
         let cluster = try FakeCluster(.success)
-        #expect(try cluster.start("run", "job.yaml", "--ranks", "2").result().code == 0)
-        let events = try cluster.text("runs/fake/logs/events.jsonl")
-        #expect(events.contains(#""OMPI_MCA_btl_vader_single_copy_mechanism":"none""#), "\(events)")
-        #expect(!events.contains(#""PATH""#))
+        let set = ["LD_PRELOAD": "", "HDF5_PLUGIN_PATH": "/plugins", "OMPI_MCA_coll_hcoll_enable": "0"]
+        let arguments = ["run", "job.yaml", "--ranks", "2"]
+        let environment = set.merging(["SECRET_OF_THE_USER": "s"]) { $1 }
+        #expect(try cluster.start(arguments, environment: environment).result().code == 0)
+        let events = try cluster.text("runs/fake/logs/events.jsonl").split(separator: "\n").compactMap {
+            try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+        }
+        let launched = try #require(events.last { $0["kind"] as? String == "launched" })
+        let noted = try #require(launched["environment"] as? [String: String])
+        #expect(noted["OMPI_MCA_btl_vader_single_copy_mechanism"] == "none", "\(noted)")
+        for (name, value) in set { #expect(noted[name] == value, "\(name) in \(noted)") }
+        #expect(noted["PATH"] == nil && noted["SECRET_OF_THE_USER"] == nil)
     }
 
     /// Fails when `status` takes a rank that has fallen silent for one that works.

@@ -13,6 +13,23 @@ extension EndToEnd {
             expectSame(try Runs.finished(ranks: ranks).result, expected, "\(ranks) ranks against 2")
         }
 
+        /// The most lanes that the promise names, one image each: no sum has as many terms, or crosses as many ranks.
+        @Test func `24 lanes of one image come to the same result on 1, 6 and 8 ranks`() throws {
+            let set = ["teach", "distill"].flatMap {
+                [
+                    "\($0).batch=24", "\($0).images_per_lane=1", "\($0).steps=6", "\($0).warmup_steps=2",
+                    "\($0).decay_steps=3",
+                ]
+            }
+            let alone = try TinyJob()
+            let expected = try RunResult(alone.finish(ranks: 1, set: set), alone.run)
+            for ranks in [6, 8] {
+                let job = try TinyJob()
+                try expectSame(
+                    RunResult(job.finish(ranks: ranks, set: set), job.run), expected, "\(ranks) ranks against 1")
+            }
+        }
+
         @Test func `The three models differ from each other`() throws {
             let result = try Runs.finished().result
             #expect(result.weights.keys.sorted() == ["student", "teacher-0", "teacher-1"])

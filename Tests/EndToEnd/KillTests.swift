@@ -11,21 +11,28 @@ extension EndToEnd {
         /// Who is killed.
         enum Victim: String, CaseIterable {
             case firstRank
+            case middleRank
             case lastRank
             case launcher
             case launcherAndRanks
             case everything
 
-            func kill(_ run: ProgramRun) {
-                let processes = run.processes
+            /// Kills, and returns the rank that was killed alone.
+            @discardableResult
+            func kill(_ run: ProgramRun) -> LiveProcess? {
+                let (processes, ranks) = (run.processes, run.ranks)
                 let name = processes.filter { $0.name != Program.diptych.rawValue }
+                var rank: LiveProcess?
                 switch self {
-                case .firstRank: processes.first { $0.name == Program.worker.rawValue }?.send(SIGKILL)
-                case .lastRank: processes.last { $0.name == Program.worker.rawValue }?.send(SIGKILL)
+                case .firstRank: rank = ranks.first
+                case .middleRank: rank = ranks.isEmpty ? nil : ranks[ranks.count / 2]
+                case .lastRank: rank = ranks.last
                 case .launcher: name.first { $0.name != Program.worker.rawValue }?.send(SIGKILL)
                 case .launcherAndRanks: for process in name { process.send(SIGKILL) }
                 case .everything: for process in processes { process.send(SIGKILL) }
                 }
+                rank?.send(SIGKILL)
+                return rank
             }
         }
 
@@ -35,20 +42,29 @@ extension EndToEnd {
         ) throws {
             let expected = try Runs.finished().result
             let job = try TinyJob()
-            for (moment, ranks) in [(Moment.teach, 2), (.distill, 3), (.sample, 4)] {
+            var shared: Set<String> = []
+            for (moment, ranks) in [(Moment.teach, victim == .middleRank ? 3 : 2), (.distill, 3), (.sample, 4)] {
                 let run = try job.start(ranks: ranks)
                 try moment.wait(for: run, job.run)
-                victim.kill(run)
+                let segments = try job.sharedMemory()
+                #expect(segments.count == 1 && segments.values.allSatisfy { !$0.isEmpty }, "\(moment): \(segments)")
+                shared.formUnion(segments.keys)
+                let rank = victim.kill(run)
                 let end = try run.end()
                 try #require(moment.isUnfinished(in: job.run), "\(moment) was over before the kill")
+                // Whoever survives tidies up; what is left when nobody does, the next command finds by its name.
+                let left = segments.keys.filter { FileManager.default.fileExists(atPath: $0) }
+                #expect(left == (victim == .everything ? Array(segments.keys) : []), "\(moment)")
                 if victim == .everything {
                     #expect(end.code == nil, "\(moment)")
                 } else {
                     #expect(end.code == Exit.rankLost, "\(moment): \(end.error)")
                     let message = try #require(end.json["message"] as? String)
                     #expect(message.contains("the same command goes on"), "\(moment): \(message)")
-                    if victim == .firstRank || victim == .lastRank {
-                        #expect(message.contains(/rank \d+ \(process \d+ on .*signal 9/), "\(message)")
+                    if let rank {
+                        let number = try #require(rank.rank)
+                        #expect(message.hasPrefix("rank \(number) (process \(rank.number) on "), "\(rank): \(message)")
+                        #expect(message.contains("was ended by signal 9"), "\(message)")
                     }
                 }
             }
@@ -56,6 +72,7 @@ extension EndToEnd {
             try expectSame(RunResult(job.finish(ranks: 1), job.run), expected, "after three kills")
             #expect(!resumed.isEmpty, "the second execution went on from checkpoints")
             #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
+            #expect(!shared.isEmpty && shared.allSatisfy { !FileManager.default.fileExists(atPath: $0) }, "\(shared)")
         }
 
         /// The split of 50,000 images takes long enough to be killed in it.

@@ -8,7 +8,7 @@ extension EndToEnd {
         private typealias Fault = FullDiskTests.Fault
 
         /// Saves often, is long enough to be held up, and is ended after six seconds of silence.
-        private static let settings = ["teach.steps=240", "checkpoint.every_steps=10", "cluster.silence_minutes=0.1"]
+        private static let settings = ["teach.steps=600", "checkpoint.every_steps=60", "cluster.silence_minutes=0.1"]
 
         private static let expected = Result {
             let job = try TinyJob()

@@ -123,7 +123,7 @@ import Testing
     }
 
     /// Fails when the file's text, not the kernel, says who holds the lock.
-    @Test func aLockWhoseHolderIsDeadIsNoObstacle() throws {
+    @Test func aLockThatNobodyHoldsIsTakenWhateverItSays() throws {
         try withTemporaryDirectory { run in
             try "host \(ProcessInfo.processInfo.hostName) process 1 job other\n".write(
                 toFile: run + "/lock", atomically: false, encoding: .utf8)
@@ -132,6 +132,42 @@ import Testing
             #expect(waits == 0 && RunLock.isHeld(taken.directory))
             withExtendedLifetime(taken) {}
         }
+    }
+
+    /// As ranks hold the lock of a supervisor that was killed, until they have saved.
+    ///
+    /// Fails when they are not waited for, or are taken for a run that lives on.
+    @Test func aLockWhoseHolderIsDeadIsNoObstacle() throws {
+        try withTemporaryDirectory { run in
+            let dead = try start("true")
+            dead.waitUntilExit()
+            let description = "host \(ProcessInfo.processInfo.hostName) process \(dead.processIdentifier) job \"other\""
+            try (description + "\n").write(toFile: run + "/lock", atomically: false, encoding: .utf8)
+            let body = "touch '\(run)/held'; for i in $(seq 1200); do [ -e '\(run)/saved' ] && exit; sleep 0.05; done"
+            let rank = try start("flock", run + "/lock", "sh", "-c", body)
+            while !FileManager.default.fileExists(atPath: run + "/held") {
+                try #require(rank.isRunning)
+                usleep(5000)
+            }
+            #expect(failure { _ = try RunPreparation.open(job: job(), run: run, extend: false) }.code == .inputOutput)
+            var waits: [String] = []
+            let taken = try RunPreparation.open(job: job(), run: run, extend: false, patience: 60) {
+                waits.append($0)
+                _ = FileManager.default.createFile(atPath: run + "/saved", contents: nil)
+            }
+            #expect(waits == [description])
+            #expect(RunLock.isHeld(taken.directory))
+            rank.waitUntilExit()
+            withExtendedLifetime(taken) {}
+        }
+    }
+
+    private func start(_ command: String...) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = command
+        try process.run()
+        return process
     }
 }
 

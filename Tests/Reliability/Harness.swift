@@ -102,8 +102,11 @@ struct Harness {
         return try #require(found, "\(name) is not built beside the tests in \(folders)")
     }
 
-    func arguments(_ folder: String, steps: Int) -> [String] {
-        [folder, "\(steps)", "\(Self.kept)", isInMemory ? "\(256 << 20)" : "0"]
+    /// Its arguments.
+    ///
+    /// - Parameter acknowledged: A file that gets a line for each step whose save is said to be done.
+    func arguments(_ folder: String, steps: Int, acknowledged: String? = nil) -> [String] {
+        [folder, "\(steps)", "\(Self.kept)", isInMemory ? "\(256 << 20)" : "0"] + (acknowledged.map { [$0] } ?? [])
     }
 
     /// Trains to a step without disturbance.

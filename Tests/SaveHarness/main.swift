@@ -1,6 +1,7 @@
 // A training of a tiny network in one process whose saves run on the main thread, so that strace can number their system
-// calls: `save-harness FOLDER STEPS KEEP IMAGE_LIMIT`. It goes on from the newest checkpoint, saves after every step, and
-// goes on training when a save fails, as `diptych-worker` does. Started by ReliabilityTests.
+// calls: `save-harness FOLDER STEPS KEEP IMAGE_LIMIT [ACKNOWLEDGED]`. It goes on from the newest checkpoint, saves after
+// every step, and goes on training when a save fails, as `diptych-worker` does. The file ACKNOWLEDGED gets a line for each
+// step as soon as its save is said to be done. Started by ReliabilityTests.
 //
 // At the end it examines everything that is there, and prints one line of JSON. Exit codes: 0, 65 when something is
 // damaged, 74 when the last save failed.
@@ -34,7 +35,9 @@ func loss(_ network: UNet2D, lane: Int, step: Int, _ tape: Tape) -> Tensor {
         diffusion: diffusion, address: TrainingAddress(seed: 9, model: 0, step: step), tape: tape)
 }
 
-func train(folder: String, steps: Int, keep: Int, imageLimit: Int, report: inout Report) throws -> Bool {
+func train(
+    folder: String, steps: Int, keep: Int, imageLimit: Int, acknowledged: Int32?, report: inout Report
+) throws -> Bool {
     let configuration = UNetConfiguration(
         height: 8, width: 8, inChannels: 1, outChannels: 1, channels: [8, 16], layersPerBlock: 1,
         attention: [false, true], normGroups: 4, dropout: 0.1)
@@ -68,6 +71,8 @@ func train(folder: String, steps: Int, keep: Int, imageLimit: Int, report: inout
                     weights: values.scalars, ema: optimizer.movingAverage.scalars,
                     firstMoment: optimizer.firstMoment.scalars, secondMoment: optimizer.secondMoment.scalars))
             isSaved = true
+            let line = Array("\(step + 1)\n".utf8)
+            if let acknowledged { _ = write(acknowledged, line, line.count) }
             try store.retain(model: "teacher-0", newest: keep)
         } catch {
             if (try? store.newestManifest(model: "teacher-0"))??.step != step + 1 { isSaved = false }
@@ -83,14 +88,18 @@ func train(folder: String, steps: Int, keep: Int, imageLimit: Int, report: inout
 Threads.useOne()
 var report = Report()
 let arguments = CommandLine.arguments
-guard arguments.count == 5, let steps = Int(arguments[2]), let keep = Int(arguments[3]), let limit = Int(arguments[4])
+guard [5, 6].contains(arguments.count), let steps = Int(arguments[2]), let keep = Int(arguments[3]),
+    let limit = Int(arguments[4])
 else {
-    say("usage: save-harness FOLDER STEPS KEEP IMAGE_LIMIT")
+    say("usage: save-harness FOLDER STEPS KEEP IMAGE_LIMIT [ACKNOWLEDGED]")
     exit(64)
 }
 var code: Int32 = 0
 do {
-    if try !train(folder: arguments[1], steps: steps, keep: keep, imageLimit: limit, report: &report) {
+    let acknowledged = arguments.count == 6 ? open(arguments[5], O_WRONLY | O_CREAT | O_APPEND, 0o600) : nil
+    let isSaved = try train(
+        folder: arguments[1], steps: steps, keep: keep, imageLimit: limit, acknowledged: acknowledged, report: &report)
+    if !isSaved {
         say("the last checkpoint could not be saved: \(report.failures.last ?? "")")
         code = 74
     }

@@ -24,3 +24,6 @@ public enum ProcessCounts {
         return number
     }
 }
+
+/// Whether these tests are those of `make sanitize`.
+public let isSanitized = ProcessInfo.processInfo.environment["DIPTYCH_SANITIZE"] != nil

@@ -47,6 +47,59 @@ import Worker
         }
     }
 
+    /// The same over two epochs of each part, on several ranks and over interruptions, with every image once an epoch.
+    ///
+    /// Fails when the turns of parts or teachers begin anew after a resume, or a step is done twice.
+    @Test(arguments: [2, 3]) func everyImageOfAnEpochIsTaughtOnceByTheTeachersThatNeverSawIt(parts: Int) throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run(
+            "run",
+            workshop.job {
+                $0.data.split.parts = parts
+                $0.distill.steps = 13
+            })
+        let watch = LaneWatch()
+        let predictions: [Float] = [1, 3, 8]
+        var split: [[Int]] = []
+        for (ranks, stopAfter) in [(3, 4), (2, 1), (4, Int.max)] {
+            let end = try onRanks(ranks) { world in
+                var questions = 0
+                let session = try Session(world: world, directory: directory) {
+                    questions += 1
+                    return questions > stopAfter
+                }
+                let split = try session.split()
+                let teachers = predictions.prefix(parts).map { constantNetwork($0, session.network) }
+                let task = session.distillationTask(
+                    for: try #require(session.job.student), split: split, teachers: teachers)
+                // The loss of a student that says nothing is the square of what it is taught.
+                let silent = constantNetwork(0, session.network)
+                let watched = watch.watch(task) { items, step in
+                    try task.laneLoss(silent, items, step, Tape(recording: false)).scalars[0].squareRoot()
+                }
+                let report = try TrainingLoop(session: session, task: watched, group: world).run()
+                return (isFinished: report.isFinished, parts: split.parts)
+            }[0]
+            #expect(end.isFinished == (stopAfter == .max))
+            split = end.parts
+        }
+        var images = [[Int]](repeating: [], count: parts)
+        for (step, lanes) in try watch.steps(13, lanes: 4).enumerated() {
+            let part = step % parts
+            let others = predictions.prefix(parts).enumerated().filter { $0.offset != part }.map(\.element)
+            let label = others.reduce(0, +) / Float(others.count)
+            #expect(lanes.allSatisfy { abs(($0.label ?? 0) - label) < 1e-3 }, "step \(step): \(lanes) for \(label)")
+            images[part] += lanes.flatMap(\.items)
+        }
+        for (taught, part) in zip(images, split) {
+            #expect(taught.count >= 2 * part.count)
+            for epoch in 0..<taught.count / part.count {
+                let range = epoch * part.count..<(epoch + 1) * part.count
+                #expect(taught[range].sorted() == part.sorted(), "epoch \(epoch)")
+            }
+        }
+    }
+
     /// The same through the whole phase, teachers read from their checkpoints.
     @Test(arguments: WeightKind.allCases) func thePhaseReadsEachTeacherIntoItsOwnPlace(weights: WeightKind) throws {
         let workshop = try Workshop()

@@ -2,7 +2,6 @@ import Communication
 import Datasets
 import Foundation
 import Jobs
-import Synchronization
 import Tensor
 import Testing
 import Worker
@@ -114,7 +113,7 @@ import Worker
 
     /// Looks at the images that the lanes are given, on several ranks and over an interruption.
     ///
-    /// Fails when a batch is done twice after a resume, a lane is left out, or the rest of an epoch is dropped.
+    /// Fails when a step is done twice after a resume, a lane is left out, or the rest of an epoch is dropped.
     @Test func everyImageOfAnEpochIsUsedOnce() throws {
         let workshop = try Workshop()
         let job = workshop.job {
@@ -122,7 +121,7 @@ import Worker
             $0.data.members = 42
         }
         let directory = try workshop.run("run", job)
-        let used = Mutex<[Int: [Int: [Int]]]>([:])
+        let watch = LaneWatch()
         var part: [Int] = []
         for (ranks, stopAfter) in [(3, 5), (2, 1), (4, Int.max)] {
             part = try onRanks(ranks) { world in
@@ -133,19 +132,11 @@ import Worker
                 }
                 let split = try session.split()
                 let task = session.teachingTask(for: session.job.taughtModels[0], split: split)
-                let watched = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
-                    network, items, step, tape in
-                    let lane = task.batch(step).firstIndex(of: items[0]) ?? -1
-                    used.withLock { $0[step, default: [:]][lane] = items }
-                    return try task.laneLoss(network, items, step, tape)
-                }
-                _ = try TrainingLoop(session: session, task: watched, group: world).run()
+                _ = try TrainingLoop(session: session, task: watch.watch(task), group: world).run()
                 return split.parts[0]
             }[0]
         }
-        let images = used.withLock { steps in
-            steps.sorted { $0.key < $1.key }.flatMap { $0.value.sorted { $0.key < $1.key }.flatMap(\.value) }
-        }
+        let images = try watch.steps(11, lanes: 4).joined().flatMap(\.items)
         #expect(images.count == 11 * 8 && part.count == 21)
         for epoch in 0..<images.count / part.count {
             let range = epoch * part.count..<(epoch + 1) * part.count

@@ -10,10 +10,11 @@ package enum MPIRunReport {
     ///   - end: How the launcher ended.
     ///   - launcher: Which one it was.
     ///   - lastSeen: Where in the run a rank was last seen, in words.
+    ///   - process: The number of a rank's process, as the rank has told it.
     /// - Returns: The exit code and one paragraph that names the rank where the text does.
     package static func failure(
         lines: [String], end: ChildProcess.End, launcher: LauncherKind = .mpirun,
-        lastSeen: (Int) -> String? = { _ in nil }
+        lastSeen: (Int) -> String? = { _ in nil }, process: (Int) -> Int32? = { _ in nil }
     ) -> DiptychFailure {
         if let own = lines.last(where: { $0.hasPrefix(ownPrefix) }) {
             let text = printable(String(own.dropFirst(ownPrefix.count)))
@@ -26,9 +27,12 @@ package enum MPIRunReport {
         {
             let name = match.5.map { " (\(printable(String($0))))" } ?? ""
             let place = Int(match.1).flatMap(lastSeen).map { " " + $0 } ?? ""
+            // Open MPI 4.1 says 0 for every rank of its own host.
+            let told = match.2 == "0" ? Int(match.1).flatMap(process) : Int32(match.2)
+            let number = told.map { "process \($0) " } ?? ""
             return DiptychFailure(
                 .rankLost,
-                "rank \(match.1) (process \(match.2) on \(printable(String(match.3)))) was ended by signal \(match.4)\(name)"
+                "rank \(match.1) (\(number)on \(printable(String(match.3)))) was ended by signal \(match.4)\(name)"
                     + "\(place); "
                     + (match.4 == "9"
                         ? "if nobody killed it, the machine may have run out of memory (see `diptych plan`); " : "")

@@ -5,6 +5,8 @@ struct LiveProcess: Hashable {
     let number: pid_t
     /// The last component of the program's path.
     let name: String
+    /// Which rank it is, as Open MPI tells it; nil for what is none.
+    let rank: Int?
 
     /// Every live process whose environment holds an assignment.
     ///
@@ -19,7 +21,12 @@ struct LiveProcess: Hashable {
                 let program = command.split(separator: 0).first
             else { return nil }
             let path = String(decoding: program, as: UTF8.self)
-            return LiveProcess(number: number, name: (path as NSString).lastPathComponent)
+            let variable = "OMPI_COMM_WORLD_RANK="
+            let rank = environment.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+                .first { $0.hasPrefix(variable) }
+            return LiveProcess(
+                number: number, name: (path as NSString).lastPathComponent,
+                rank: rank.flatMap { Int($0.dropFirst(variable.count)) })
         }
     }
 

@@ -96,8 +96,10 @@ final class ProgramRun {
     /// The live processes of the program and of everything it has started.
     var processes: [LiveProcess] { LiveProcess.all(having: mark) }
 
-    /// The live ranks.
-    var ranks: [LiveProcess] { processes.filter { $0.name == Program.worker.rawValue } }
+    /// The live ranks, in order.
+    var ranks: [LiveProcess] {
+        processes.filter { $0.name == Program.worker.rawValue }.sorted { $0.rank ?? -1 < $1.rank ?? -1 }
+    }
 
     /// Sends the program itself a signal.
     func send(_ signal: Int32) {

@@ -69,6 +69,18 @@ struct TinyJob: Sendable {
         ["run", file, "--run", run.path, "--ranks", "\(ranks)", "--json"] + set.flatMap { ["--set", $0] }
     }
 
+    /// The folders of shared memory that executions of `diptych run` have made and not removed, with what they hold.
+    ///
+    /// Each has a name of its run's own, which that of its sockets in `$TMPDIR` has too.
+    func sharedMemory() throws -> [String: [String]] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.scratch).filter {
+            $0.hasPrefix("diptych-")
+        }
+        let folders = names.map { "/dev/shm/\($0)" }.filter { FileManager.default.fileExists(atPath: $0) }
+        return try Dictionary(
+            uniqueKeysWithValues: folders.map { ($0, try FileManager.default.contentsOfDirectory(atPath: $0)) })
+    }
+
     /// Starts `diptych run`.
     ///
     /// - Parameters:
