@@ -160,7 +160,8 @@ let package = Package(
             name: "fuzz-replay", dependencies: ["FuzzTargets", "CAllocationMeter"], path: "Tests/Fuzz/Replay",
             swiftSettings: strict),
         .testTarget(
-            name: "ReliabilityTests", dependencies: ["Checkpoints", "FuzzTargets"], path: "Tests/Reliability",
+            name: "ReliabilityTests", dependencies: ["Checkpoints", "FuzzTargets", "TestSupport"],
+            path: "Tests/Reliability",
             swiftSettings: strict),
         // Started by scripts/test-mpi under mpirun with 1, 2, 3, 4 and 8 ranks.
         .executableTarget(

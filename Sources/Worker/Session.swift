@@ -151,7 +151,7 @@ extension Session {
     }
 
     /// This rank's sign of life.
-    func beat(
+    package func beat(
         phase: Phase, model: String = "", step: Int = 0, total: Int = 0, loss: Double? = nil,
         imagesPerSecond: Double = 0, secondsPerImage: Double? = nil, isWaiting: Bool = false
     ) {
@@ -185,15 +185,16 @@ extension Session {
     }
 
     private func wait(_ exchange: any FloatExchange, _ phase: Phase) throws {
-        var lastBeat = Stopwatch()
+        // The last sign of life said that this rank works.
+        var lastBeat: Stopwatch?
         try exchange.progress()
         while exchange.pending > 0 {
-            usleep(5000)
-            try exchange.progress()
-            if lastBeat.seconds > 5 {
+            if lastBeat.map({ $0.seconds > 5 }) ?? true {
                 beat(phase: phase, isWaiting: true)
                 lastBeat = Stopwatch()
             }
+            usleep(5000)
+            try exchange.progress()
         }
     }
 }

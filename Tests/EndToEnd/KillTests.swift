@@ -75,6 +75,38 @@ extension EndToEnd {
             #expect(!shared.isEmpty && shared.allSatisfy { !FileManager.default.fileExists(atPath: $0) }, "\(shared)")
         }
 
+        /// Nobody is above mpirun to end its ranks, or to sweep. Those that outlive it are halted until it is gone, so that they
+        /// learn of it in the phase that it was killed in.
+        ///
+        /// Fails when ranks outlive their mpirun by long, or when what the killed ones leave keeps the same command from going
+        /// on.
+        @Test func `Killed under a bare mpirun, a run comes to the same result by the same command`() throws {
+            let expected = try Runs.finished().result
+            let job = try TinyJob()
+            let arguments = [
+                "--oversubscribe", "--bind-to", "none", "-n", "3", try Program.worker.path, job.file, "--run",
+                job.run.path,
+            ]
+            // What it leaves of shared memory is to go with this test.
+            let environment = ["OMPI_MCA_btl_vader_backing_directory": job.folder.path]
+            for (moment, victim) in [(Moment.teach, Victim.middleRank), (.distill, .everything), (.sample, .launcher)] {
+                let run = try ProgramRun(.mpirun, arguments, in: job.folder, environment: environment)
+                let ranks = try moment.halt(run, job.run)
+                #expect(ranks.count == 3)
+                victim.kill(run)
+                if victim == .launcher { _ = try run.endOfProgram() }
+                for rank in ranks { rank.send(SIGCONT) }
+                let end = try run.end()
+                #expect(end.code == (victim == .middleRank ? 137 : nil), "\(moment): \(end.error)")
+            }
+            let end = try EndToEndTests.run(.mpirun, arguments, in: job.folder, environment: environment)
+            #expect(end.code == Exit.done, "\(end.error)")
+            #expect(!job.run.events("resumed").isEmpty)
+            let bytes = try #require(job.run.bytes("outcome.json"))
+            let outcome = try #require(JSONSerialization.jsonObject(with: bytes) as? [String: Any])
+            try expectSame(RunResult(outcome, job.run), expected, "after three kills by hand")
+        }
+
         /// The split of 50,000 images takes long enough to be killed in it.
         ///
         /// Fails when `split.h5` is not written whole or not at all, or when what a killed split leaves behind disturbs

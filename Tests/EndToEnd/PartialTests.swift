@@ -27,12 +27,22 @@ extension EndToEnd {
         @Test func `Only the first rank of a group looks at checkpoints`() throws {
             let expected = try Runs.finished().result
             let job = try TinyJob()
-            let blind = "mount -t tmpfs none \(job.run.path)/checkpoints && exec \"$0\" \"$@\""
-            let programs = try AlteredPrograms(
-                rank: "case $rank in 1|3) exec unshare --mount bash -c '\(blind)' $worker \"$@\";; esac")
-            let first = try Moment.teach.stop(job.start(ranks: 4, programs: programs), job.run, signal: SIGUSR1)
-            #expect(first.code == Exit.stopped, "\(first.error)")
-            let end = try job.start(ranks: 4, programs: programs).end()
+            let checkpoints = job.run.path + "/checkpoints"
+            func blind(to folders: [String]) -> String {
+                let mounts = folders.map { "mount -t tmpfs none \($0) && " }.joined()
+                return "exec unshare --mount bash -c '\(mounts)exec \"$0\" \"$@\"' $worker \"$@\""
+            }
+            let others = "1|3) \(blind(to: [checkpoints]));;"
+            let programs = try AlteredPrograms(rank: "case $rank in \(others) esac")
+            for moment in [Moment.teach, .distill] {
+                let stopped = try moment.stop(job.start(ranks: 4, programs: programs), job.run, signal: SIGUSR1)
+                #expect(stopped.code == Exit.stopped, "\(moment): \(stopped.error)")
+            }
+            // Rank 2 is the first of the second teacher's group, and one of many when the student learns.
+            let second = blind(to: ["teacher-0", "student"].map { "\(checkpoints)/\($0)" })
+            let more = try AlteredPrograms(rank: "case $rank in \(others) 2) \(second);; esac")
+            let end = try job.start(ranks: 4, programs: more).end()
+            #expect(job.run.events("resumed").contains { $0["model"] as? String == "student" })
             try expectSame(RunResult(end, job.run), expected, "with ranks that see no checkpoint")
         }
     }

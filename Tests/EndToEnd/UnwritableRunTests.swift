@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -124,11 +125,11 @@ extension EndToEnd {
         }
 
         /// Fails when a file system that gives up under the open files of a run ends it early or in silence.
-        @Test(.enabled(if: FailingDisk.works, "needs loop devices and ext4"))
+        @Test(.enabled(if: DiskImage.works, "needs loop devices and ext4"))
         func `A file system that gives up is told, and what was saved before goes on to the same result`() throws {
             let expected = try Self.expected.get()
             let job = try TinyJob()
-            let disk = try FailingDisk(at: job.run.path, megabytes: 128)
+            let disk = try DiskImage(job.folder.file("image"), at: job.run.path, megabytes: 128)
             let run = try job.start(ranks: 2, set: Self.settings)
             try waitForCheckpoints(run, job)
             try pause(run) { try disk.fail() }

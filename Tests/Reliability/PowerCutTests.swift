@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 extension Reliability {
@@ -23,7 +24,7 @@ extension Reliability {
             let expected = try whole.report.weights
             var (done, resumed) = (0, Set<Int>())
             while done < cuts {
-                let disk = try DiskImage(folder.path + "/disk")
+                let disk = try DiskImage(folder.path + "/disk", at: folder.path + "/disk.mounted")
                 let acknowledged = folder.path + "/acknowledged"
                 try Data().write(to: URL(filePath: acknowledged))
                 let process = Process()
@@ -38,7 +39,7 @@ extension Reliability {
                     usleep(UInt32.random(in: 10_000..<200_000))
                     let image = "\(folder.path)/cut-\(copies.count)"
                     guard process.isRunning else { break }
-                    let step = try disk.cut(process.processIdentifier, to: image) {
+                    let step = try disk.cut([process.processIdentifier], to: image) {
                         try String(contentsOfFile: acknowledged, encoding: .utf8)
                             .split(separator: "\n").last.flatMap { Int($0) } ?? 0
                     }
@@ -48,7 +49,7 @@ extension Reliability {
                 process.waitUntilExit()
                 disk.unmount()
                 for copy in copies {
-                    let disk = try DiskImage(existing: copy.image)
+                    let disk = try DiskImage(existing: copy.image, at: copy.image + ".mounted")
                     let end = try harness.train(disk.folder + "/run", steps: steps)
                     let report = try end.report
                     #expect(end.code == 0 && report.faults.isEmpty, "\(end.error) \(report.faults)")
@@ -67,63 +68,5 @@ extension Reliability {
             Effort.note(
                 "\(done) power cuts, saves \(path): no save that was said to be done is lost, and the same bits")
         }
-    }
-}
-
-/// An ext4 file system in a file, mounted on a folder beside it.
-final class DiskImage {
-    let folder: String
-    private let path: String
-    private var isMounted = true
-
-    /// Whether images can be made and mounted here.
-    static let works: Bool = {
-        guard geteuid() == 0, let folder = try? TemporaryFolder() else { return false }
-        return (try? DiskImage(folder.path + "/disk")) != nil
-    }()
-
-    /// Makes a file system of 24 MB.
-    init(_ path: String) throws {
-        self.path = path
-        folder = path + ".mounted"
-        try Self.command("truncate", ["-s", "24M", path])
-        try Self.command("mkfs.ext4", ["-q", "-F", path])
-        try mount()
-    }
-
-    /// Mounts a copy, which replays its journal.
-    init(existing path: String) throws {
-        self.path = path
-        folder = path + ".mounted"
-        try mount()
-    }
-
-    deinit { unmount() }
-
-    private func mount() throws {
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try Self.command("mount", ["-o", "loop", path, folder])
-    }
-
-    func unmount() {
-        if isMounted { try? Self.command("umount", [folder]) }
-        isMounted = false
-    }
-
-    /// Copies the image as it is on the medium at one moment, while its writer is halted.
-    ///
-    /// - Parameter before: Asked before the copy is begun.
-    /// - Returns: The answer; nil when the kernel wrote to the image meanwhile, so that the copy is of no one moment.
-    func cut<Answer>(_ writer: pid_t, to copy: String, _ before: () throws -> Answer) throws -> Answer? {
-        kill(writer, SIGSTOP)
-        defer { kill(writer, SIGCONT) }
-        let answer = try before()
-        try Self.command("cp", ["--sparse=always", path, copy])
-        return (try? Self.command("cmp", ["-s", path, copy])) != nil ? answer : nil
-    }
-
-    private static func command(_ name: String, _ arguments: [String]) throws {
-        let end = try ReliabilityTests.run(name, arguments)
-        guard end.code == 0 else { throw TestFailure("\(name) \(arguments): \(end.error)") }
     }
 }

@@ -102,6 +102,26 @@ import Worker
         #expect(seen == Array(repeating: ranks, count: ranks))
     }
 
+    /// Fails when a rank that waits for another is taken for one that works: after a while it would be found silent.
+    @Test(arguments: [0, 1]) func whoWaitsForOthersSaysSoAtOnce(late: Int) throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job())
+        let seen = try onRanks(2) { world -> Bool? in
+            let session = try Session(world: world, directory: directory)
+            session.beat(phase: .teach)
+            var isWaiting: Bool?
+            let clock = Stopwatch()
+            // Below the time between two signs of life.
+            while world.rank == late, isWaiting != true, clock.seconds < 4 {
+                usleep(2000)
+                isWaiting = Heartbeat.readAll(in: directory).first { $0.rank == 1 - late }?.isWaiting
+            }
+            try session.meet(after: .teach)
+            return isWaiting
+        }
+        #expect(seen[late] == true)
+    }
+
     private final class Arrivals: Sendable {
         let count = Mutex(0)
     }

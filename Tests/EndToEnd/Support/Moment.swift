@@ -28,14 +28,22 @@ enum Moment: String, CaseIterable {
         }
     }
 
+    /// Halts the ranks in the middle of the phase, all of them, and returns them.
+    func halt(_ run: ProgramRun, _ folder: RunFolder) throws -> [LiveProcess] {
+        try wait(for: run, folder)
+        let ranks = run.ranks
+        try #require(!ranks.isEmpty)
+        for rank in ranks { rank.send(SIGSTOP) }
+        try run.wait(until: "the ranks are halted") { ranks.allSatisfy(\.isHalted) }
+        try #require(isUnfinished(in: folder), "\(self) was over before the ranks were halted")
+        return ranks
+    }
+
     /// Asks a run to stop in the middle of the phase.
     ///
     /// The ranks are halted until the request has reached all of them: a fast machine would be done before.
     func stop(_ run: ProgramRun, _ folder: RunFolder, signal: Int32) throws -> ProgramRun.End {
-        try wait(for: run, folder)
-        let ranks = run.ranks
-        for rank in ranks { rank.send(SIGSTOP) }
-        try run.wait(until: "the ranks are halted") { ranks.allSatisfy(\.isHalted) }
+        let ranks = try halt(run, folder)
         run.send(signal)
         try run.wait(until: "the ranks are asked to stop") { ranks.allSatisfy { $0.hasPending(SIGUSR1) } }
         for rank in ranks { rank.send(SIGCONT) }
