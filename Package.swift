@@ -140,7 +140,7 @@ let package = Package(
             name: "EndToEndTests", dependencies: ["Jobs", "Checkpoints", "TestSupport"],
             path: "Tests/EndToEnd", swiftSettings: strict),
         // Run by scripts/test-cluster on the SLURM cluster of cluster/local; elsewhere skipped.
-        .testTarget(name: "ClusterTests", path: "Tests/Cluster", swiftSettings: strict),
+        .testTarget(name: "ClusterTests", dependencies: ["TestSupport"], path: "Tests/Cluster", swiftSettings: strict),
         // Kills, errors and power cuts at every point of a save, and the readers' fuzzing.
         .executableTarget(
             name: "save-harness",

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// All suites of this target run inside this one, one test after the other: there is one cluster.
@@ -41,12 +42,12 @@ extension Cluster {
         func `A job at its time limit saves before it and goes on`(saveSeconds: Double?, words: String) throws {
             let run = try ClusterRun(["--time", "1", "--warning-seconds", "5"])
             try run.waitForTeach()
-            let ranks = try LocalCluster.ranks(of: run.path)
+            let ranks = LocalCluster.ranks(of: run.path)
             #expect(ranks.count == 3)
-            for rank in ranks { kill(rank, SIGSTOP) }
+            for rank in ranks { rank.send(SIGSTOP) }
             if let saveSeconds { try run.note(["kind": "checkpoint", "seconds": saveSeconds]) }
             try LocalCluster.wait(until: "the run stops:\n\(run.log)") { run.log.contains("stopping: ") }
-            for rank in ranks { kill(rank, SIGCONT) }
+            for rank in ranks { rank.send(SIGCONT) }
             try run.expectSameResult(restarts: 1...2)
             #expect(run.log.contains(words), "\(run.log)")
             #expect(!run.log.contains("DUE TO TIME LIMIT"), "\(run.log)")
@@ -79,11 +80,11 @@ extension Cluster {
             try run.waitForTeach()
             try LocalCluster.kill("n2/slurmd")
             // SLURM notices after SlurmdTimeout; until then the job may go on, and end.
-            let ranks = try LocalCluster.ranks(of: run.path)
-            for rank in ranks { kill(rank, SIGSTOP) }
+            let ranks = LocalCluster.ranks(of: run.path)
+            for rank in ranks { rank.send(SIGSTOP) }
             try LocalCluster.wait(until: "SLURM takes the job back") { try run.field("Restarts") == "1" }
             // What was cut off wakes up, and must not write into what goes on.
-            for rank in ranks { kill(rank, SIGCONT) }
+            for rank in ranks { rank.send(SIGCONT) }
             try run.expectSameResult(restarts: 1...1)
         }
 
@@ -94,13 +95,13 @@ extension Cluster {
             // The script's own node is the first one.
             try LocalCluster.connect(node: 2, false)
             defer { try? LocalCluster.connect(node: 2, true) }
-            let cutOff = try LocalCluster.ranks(of: run.path)
+            let cutOff = LocalCluster.ranks(of: run.path)
             try LocalCluster.wait(until: "SLURM takes the job back:\n\(run.log)") { try run.field("Restarts") == "1" }
             try run.expectSameResult(restarts: 1...1, seconds: 600)
             #expect(run.events("launched").last?["ranks"] as? Int == 2)
             try LocalCluster.connect(node: 2, true)
             try LocalCluster.wait(until: "the ranks that were cut off are gone") {
-                try LocalCluster.ranks(of: run.path).allSatisfy { !cutOff.contains($0) }
+                LocalCluster.ranks(of: run.path).allSatisfy { !cutOff.contains($0) }
             }
         }
 
@@ -119,17 +120,17 @@ extension Cluster {
             try run.waitForTeach()
             // Without one it would not be queued again.
             try LocalCluster.wait(until: "a checkpoint is there") { !run.events("checkpoint").isEmpty }
-            let ranks = try LocalCluster.ranks(of: run.path)
+            let ranks = LocalCluster.ranks(of: run.path)
             try #require(ranks.count == 3)
             switch victim {
-            case .rank(let rank): kill(ranks[rank], SIGKILL)
+            case .rank(let rank): ranks[rank].send(SIGKILL)
             case .launcher:
-                let launchers = try LocalCluster.processes(launcher, of: run.path)
+                let launchers = LiveProcess.all(of: launcher, given: run.path)
                 try #require(!launchers.isEmpty)
-                for process in launchers { kill(process, SIGKILL) }
+                for process in launchers { process.send(SIGKILL) }
             }
             try LocalCluster.wait(until: "no rank of the first execution lives:\n\(run.log)") {
-                try LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
+                LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
             }
             try run.expectSameResult(restarts: 1...1)
         }
@@ -142,16 +143,16 @@ extension Cluster {
             try run.waitForTeach()
             // Without one it would not be queued again.
             try LocalCluster.wait(until: "a checkpoint is there") { !run.events("checkpoint").isEmpty }
-            let ranks = try LocalCluster.ranks(of: run.path)
+            let ranks = LocalCluster.ranks(of: run.path)
             try #require(ranks.count == 3)
-            kill(ranks[1], SIGSTOP)
-            defer { kill(ranks[1], SIGCONT) }
+            ranks[1].send(SIGSTOP)
+            defer { ranks[1].send(SIGCONT) }
             try LocalCluster.wait(until: "no rank of the first execution lives:\n\(run.log)") {
-                try LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
+                LocalCluster.ranks(of: run.path).allSatisfy { !ranks.contains($0) }
             }
             try run.expectSameResult(restarts: 1...1)
             #expect(run.log.contains("no sign of life: rank"), "\(run.log)")
-            #expect(run.log.contains("(process \(ranks[1]) on n"), "\(run.log)")
+            #expect(run.log.contains("(process \(ranks[1].number) on n"), "\(run.log)")
         }
 
         @Test func `A job goes on while slurmctld is killed and started again`() throws {
@@ -178,15 +179,6 @@ extension Cluster {
 }
 
 extension LocalCluster {
-    /// The processes of the ranks of a run, on all nodes.
-    static func ranks(of run: String) throws -> [pid_t] { try processes("diptych-worker", of: run) }
-
-    /// The processes of a program that were given a run, on all nodes.
-    static func processes(_ program: String, of run: String) throws -> [pid_t] {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { process in
-            let bytes = FileManager.default.contents(atPath: "/proc/\(process)/cmdline") ?? Data()
-            let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            return words.first.map { ($0 as NSString).lastPathComponent } == program && words.contains(run)
-        }
-    }
+    /// The ranks of a run, on all nodes.
+    static func ranks(of run: String) -> [LiveProcess] { LiveProcess.all(of: "diptych-worker", given: run) }
 }

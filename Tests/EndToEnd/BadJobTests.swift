@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Expects one message for the user, with a documented code, that names what is wrong.

@@ -58,12 +58,14 @@ struct RunCommand: ParsableCommand {
         let machine = try Machine.current()
         let (job, placement) = try options.resolve(machine)
         let launcher = try Launchers.choose(launcher ?? job.cluster.launcher, machine: machine)
-        let stop = StopBeforeStart(signals: signals, say: console.say)
-        let preparation = try RunPreparation.open(
-            job: job, run: options.run, extend: extend, retry: retry, patience: 60,
-            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") },
-            whileWaiting: stop.look)
-        try stop.conclude()
+        let requeue = Requeue(limit: requeueLimit, machine: machine, say: console.say)
+        let preparation: RunPreparation
+        do {
+            preparation = try prepare(job, signals, console)
+        } catch let failure as DiptychFailure where failure.code == .stopped {
+            isRequeued = requeue?.conclude(failure.code) ?? false
+            throw failure
+        }
         let directory = preparation.directory
         path = directory.path
         try Examination().requireReadableTeachers(of: preparation.job, in: directory)
@@ -85,16 +87,26 @@ struct RunCommand: ParsableCommand {
             lock: preparation.lock, allocation: machine.allocation,
             timeLimit: TimeLimitWatch(
                 machine: machine, directory: directory, job: preparation.job, say: console.say))
-        let requeue = Requeue(limit: requeueLimit, machine: machine, preparation: preparation)
         let former = (try? FileBytes.read(directory.events))?.count ?? 0
         let outcome = try execute(assignment, signals, display)
         RunReport.damage(after: former, directory).forEach(console.say)
         RunReport.end(outcome, directory, console)
         if let requeue {
             if outcome.exit != .done { console.say(outcome.message) }
-            isRequeued = requeue.conclude(outcome, directory, say: console.say)
+            isRequeued = requeue.conclude(outcome, directory, from: preparation.resumeSteps)
         }
         return outcome
+    }
+
+    /// Takes the run's directory, waiting for it where its holder is about to let go.
+    private func prepare(_ job: Job, _ signals: any StopSignals, _ console: Console) throws -> RunPreparation {
+        let stop = StopBeforeStart(signals: signals, say: console.say)
+        let preparation = try RunPreparation.open(
+            job: job, run: options.run, extend: extend, retry: retry, patience: 60,
+            waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") },
+            whileWaiting: stop.look)
+        try stop.conclude()
+        return preparation
     }
 
     /// Runs the ranks; starts them again, twice at most, when MPI lost one before any of them had begun.

@@ -46,27 +46,39 @@ struct Requeue {
     let policy: RequeuePolicy
     let allocation: SlurmAllocation
     let tools: SlurmTools
-    /// The newest checkpoint of each model when the run began.
-    let steps: [String: Int]
+    private let say: (String) -> Void
 
     /// For a run in a SLURM job; nil outside of one, or when it is not to be queued again.
-    init?(limit: Int, machine: Machine, preparation: RunPreparation) {
+    ///
+    /// - Parameter say: Told what is done.
+    init?(limit: Int, machine: Machine, say: @escaping (String) -> Void) {
         guard limit > 0, let allocation = machine.allocation else { return nil }
         policy = RequeuePolicy(limit: limit, restarts: allocation.restarts)
         self.allocation = allocation
         tools = SlurmTools(machine: machine)
-        steps = preparation.resumeSteps
+        self.say = say
     }
 
-    /// Does what the policy says, and tells what was done.
+    /// Does what the policy says after a run's end.
     ///
+    /// - Parameter steps: The newest checkpoint of each model when the run began.
     /// - Returns: Whether SLURM queued the job again.
-    func conclude(_ outcome: Outcome, _ directory: RunDirectory, say: (String) -> Void) -> Bool {
+    func conclude(_ outcome: Outcome, _ directory: RunDirectory, from steps: [String: Int]) -> Bool {
         let hasProgress = Set(steps.keys).union((try? directory.readJob().models.map(\.name)) ?? []).contains { model in
             directory.checkpointSteps(of: model).last ?? 0 > steps[model] ?? 0
         }
-        let events = try? EventLog(path: directory.events, rank: nil)
-        switch policy.decide(outcome.exit, hasProgress: hasProgress) {
+        return conclude(
+            outcome.exit, hasProgress: hasProgress, events: try? EventLog(path: directory.events, rank: nil))
+    }
+
+    /// Does what the policy says; to be called directly when nothing of the run was begun.
+    ///
+    /// - Parameters:
+    ///   - hasProgress: Whether a checkpoint was written.
+    ///   - events: The run's event log, if it is this process's to write.
+    /// - Returns: Whether SLURM queued the job again.
+    func conclude(_ exit: ExitCode, hasProgress: Bool = false, events: EventLog? = nil) -> Bool {
+        switch policy.decide(exit, hasProgress: hasProgress) {
         case .leave(let reason):
             if let reason { say("not queued again: \(reason)") }
             return false

@@ -123,14 +123,15 @@ enum LocalCluster {
         sleep(6)
     }
 
-    /// Waits for a condition.
-    static func wait(until what: @autoclosure () -> String, seconds: Double = 120, _ condition: () throws -> Bool)
-        throws
-    {
+    /// Waits for a condition, which is looked at after each pause in microseconds.
+    static func wait(
+        until what: @autoclosure () -> String, seconds: Double = 120, pause: UInt32 = 50_000,
+        _ condition: () throws -> Bool
+    ) throws {
         let deadline = Date().addingTimeInterval(seconds)
         while try !condition() {
             try #require(Date() < deadline, "not within \(seconds) s: \(what())")
-            usleep(50_000)
+            usleep(pause)
         }
     }
 }

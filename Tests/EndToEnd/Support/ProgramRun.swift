@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A program that a test has started: what it writes goes to files, and nothing that it started outlives this object.

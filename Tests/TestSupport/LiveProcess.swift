@@ -1,39 +1,50 @@
 import Foundation
 
 /// A live process, as /proc shows it.
-struct LiveProcess: Hashable {
-    let number: pid_t
+public struct LiveProcess: Hashable, Sendable {
+    /// Its number.
+    public let number: pid_t
     /// The last component of the program's path.
-    let name: String
+    public let name: String
     /// Which rank it is, as Open MPI tells it; nil for what is none.
-    let rank: Int?
+    public let rank: Int?
 
     /// Every live process whose environment holds an assignment.
     ///
     /// What a program starts inherits its environment, also in other sessions and groups, so a value that is used once
     /// finds everything that one test has started.
-    static func all(having assignment: String) -> [LiveProcess] {
+    public static func all(having assignment: String) -> [LiveProcess] {
+        all { environment, _ in environment.contains(assignment) }
+    }
+
+    /// Every live process of a program that was given an argument.
+    public static func all(of program: String, given argument: String) -> [LiveProcess] {
+        all { _, words in (words[0] as NSString).lastPathComponent == program && words.contains(argument) }
+    }
+
+    private static func all(where isWanted: ([String], [String]) -> Bool) -> [LiveProcess] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         return names.compactMap { pid_t($0) }.compactMap { number in
-            guard let environment = FileManager.default.contents(atPath: "/proc/\(number)/environ"),
-                environment.split(separator: 0).contains(where: { $0.elementsEqual(assignment.utf8) }),
-                let command = FileManager.default.contents(atPath: "/proc/\(number)/cmdline"),
-                let program = command.split(separator: 0).first
-            else { return nil }
-            let path = String(decoding: program, as: UTF8.self)
+            let (environment, words) = (texts(of: number, "environ"), texts(of: number, "cmdline"))
+            guard let program = words.first, isWanted(environment, words) else { return nil }
             let variable = "OMPI_COMM_WORLD_RANK="
-            let rank = environment.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-                .first { $0.hasPrefix(variable) }
+            let rank = environment.first { $0.hasPrefix(variable) }
             return LiveProcess(
-                number: number, name: (path as NSString).lastPathComponent,
+                number: number, name: (program as NSString).lastPathComponent,
                 rank: rank.flatMap { Int($0.dropFirst(variable.count)) })
         }
     }
 
-    func send(_ signal: Int32) { kill(number, signal) }
+    private static func texts(of number: pid_t, _ file: String) -> [String] {
+        let bytes = FileManager.default.contents(atPath: "/proc/\(number)/\(file)") ?? Data()
+        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Sends it a signal.
+    public func send(_ signal: Int32) { kill(number, signal) }
 
     /// Whether each of its threads is halted. Before that, a signal that comes after SIGSTOP may still be taken.
-    var isHalted: Bool {
+    public var isHalted: Bool {
         let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(number)/task")) ?? []
         return !threads.isEmpty
             && threads.allSatisfy { thread in
@@ -43,7 +54,7 @@ struct LiveProcess: Hashable {
     }
 
     /// Whether a signal has been sent to it that it has not taken yet, as when it is halted.
-    func hasPending(_ signal: Int32) -> Bool {
+    public func hasPending(_ signal: Int32) -> Bool {
         let bytes = FileManager.default.contents(atPath: "/proc/\(number)/status") ?? Data()
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         return lines.contains { line in

@@ -1,0 +1,120 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Cluster {
+    /// What signals do to a job, at any of its moments.
+    @Suite(.serialized)
+    struct SignalTests {
+        init() throws { try LocalCluster.up() }
+
+        /// Where in a job a signal comes.
+        enum Moment: String, Sendable {
+            case save, distill, sample
+
+            /// Whether the job is there.
+            func isThere(_ run: ClusterRun) -> Bool {
+                switch self {
+                case .save:
+                    let folder = run.path + "/checkpoints/teacher-0"
+                    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+                    return names.contains { $0.contains(".partial-") }
+                case .distill: return run.steps("student") > 3 && run.steps("student") < 20
+                case .sample: return run.text("logs/heartbeats/0").contains("\"phase\":\"sample\"")
+                }
+            }
+        }
+
+        /// The ranks are halted until the signal has reached all of them.
+        ///
+        /// Fails when the signal is lost, ends the job before it has saved, or leaves it out of the queue.
+        @Test(arguments: [
+            ("srun", Moment.save), ("mpirun", .save), ("srun", .distill), ("mpirun", .distill), ("srun", .sample),
+            ("mpirun", .sample),
+        ])
+        func `A job that is warned while it saves, distils or samples goes on from there`(
+            launcher: String, moment: Moment
+        ) throws {
+            let run = try ClusterRun([
+                "--launcher", launcher, "--set", "checkpoint.every_steps=2", "--set", "sample.count=64", "--set",
+                "sample.steps=100",
+            ])
+            let ranks = try halt(run, moment)
+            try LocalCluster.login("scancel", "--batch", "--signal=USR1", run.job)
+            try LocalCluster.wait(until: "the ranks are asked to stop:\n\(run.log)") {
+                ranks.allSatisfy { $0.hasPending(SIGUSR1) }
+            }
+            for rank in ranks { rank.send(SIGCONT) }
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.events("requeued").count == 1)
+            let resumed = run.events("resumed").compactMap { event in
+                (event["model"] as? String).map { ($0, event["step"] as? Int ?? 0) }
+            }
+            switch moment {
+            case .save: #expect(resumed.contains { $0.0 == "teacher-0" && $0.1 < run.steps }, "\(resumed)")
+            case .distill: #expect(resumed.contains { $0.0 == "student" && $0.1 < 20 }, "\(resumed)")
+            case .sample: #expect(!resumed.contains { $0.1 < 20 }, "\(resumed)")
+            }
+        }
+
+        /// Fails when the signal meets ranks that it ends, because they do not take it yet.
+        @Test(arguments: ["srun", "mpirun"])
+        func `A job that is warned while its ranks start goes on from there`(launcher: String) throws {
+            let run = try ClusterRun(["--launcher", launcher])
+            try LocalCluster.wait(until: "the ranks are started") { run.log.contains("ranks started by \(launcher)") }
+            try LocalCluster.login("scancel", "--batch", "--signal=USR1", run.job)
+            try run.expectSameResult(restarts: 1...1)
+        }
+
+        /// As Ctrl-C twice. Fails when the job saves, is queued again, or leaves ranks behind.
+        @Test(arguments: ["srun", "mpirun"])
+        func `A second SIGINT ends a job at once with 130`(launcher: String) throws {
+            let run = try ClusterRun(["--launcher", launcher], steps: ClusterRun.manySteps)
+            try run.waitForTeach()
+            let ranks = LocalCluster.ranks(of: run.path)
+            for count in 1...2 {
+                // Ranks that are halted come to no end meanwhile.
+                for rank in ranks { rank.send(SIGSTOP) }
+                try LocalCluster.login("scancel", "--batch", "--signal=INT", run.job)
+                try LocalCluster.wait(until: "signal \(count) is heard:\n\(run.log)") {
+                    run.events("signal").count == count
+                }
+            }
+            for rank in ranks { rank.send(SIGCONT) }
+            try LocalCluster.wait(until: "the job ends:\n\(run.log)") { try run.field("JobState") == "FAILED" }
+            #expect(try run.field("ExitCode") == "130:0" && run.field("Restarts") == "0", "\(run.log)")
+            #expect(LocalCluster.ranks(of: run.path).isEmpty)
+            #expect(run.events("stopped").isEmpty && run.log.contains("interrupted twice: ending at once"))
+        }
+
+        /// Nothing was begun, so nothing could have been saved. Fails when the job is then out of the queue.
+        @Test func `A job that is warned while it waits for its directory is queued again and goes on`() throws {
+            let run = try ClusterRun(["--set", "cluster.directives=[--hold]"])
+            let lock = try #require(FileHandle(forUpdatingAtPath: run.path + "/lock"))
+            try #require(flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) == 0)
+            try lock.truncate(atOffset: 0)
+            try lock.write(contentsOf: Data("host n1 process 1 job \"rehearsal\" submitting\n".utf8))
+            try LocalCluster.login("scontrol", "release", run.job)
+            try LocalCluster.wait(until: "the job waits:\n\(run.log)") { run.log.contains("waiting for the ranks of") }
+            try LocalCluster.login("scancel", "--batch", "--signal=USR1", run.job)
+            try LocalCluster.wait(until: "the job is queued again:\n\(run.log)") { try run.field("Restarts") == "1" }
+            try lock.close()
+            try run.expectSameResult(restarts: 1...1)
+            #expect(run.log.contains("asked to stop while waiting for the run's directory"), "\(run.log)")
+            #expect(run.events("stopped").isEmpty)
+        }
+
+        /// Halts the ranks at a moment.
+        private func halt(_ run: ClusterRun, _ moment: Moment) throws -> [LiveProcess] {
+            while true {
+                try LocalCluster.wait(until: "\(moment):\n\(run.log)", pause: 1000) { moment.isThere(run) }
+                let ranks = LocalCluster.ranks(of: run.path)
+                try #require(ranks.count == 3)
+                for rank in ranks { rank.send(SIGSTOP) }
+                try LocalCluster.wait(until: "the ranks are halted") { ranks.allSatisfy(\.isHalted) }
+                if moment.isThere(run) { return ranks }
+                for rank in ranks { rank.send(SIGCONT) }
+            }
+        }
+    }
+}
