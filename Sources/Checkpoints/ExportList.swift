@@ -77,7 +77,9 @@ public struct ExportList: Sendable {
     @discardableResult
     public static func sign(_ folder: String, with key: SigningKey) throws -> ExportList {
         // What a killed signing has left is nobody's file.
-        for name in try Folder.names(folder) where isOwnLeftover(name) { unlink("\(folder)/\(name)") }
+        for name in try Folder.names(folder, followsLink: true) where isOwnLeftover(name) {
+            unlink("\(folder)/\(name)")
+        }
         let list = try ExportList(of: folder)
         try list.write(to: folder, signedWith: key)
         return list
@@ -207,7 +209,7 @@ public struct ExportList: Sendable {
     private static func contents(of folder: String) throws -> (names: [String], faults: [String]) {
         var (names, faults, folders) = ([String](), [String](), [""])
         while let prefix = folders.popLast() {
-            for entry in try Folder.names("\(folder)/\(prefix)") {
+            for entry in try Folder.names("\(folder)/\(prefix)", followsLink: prefix.isEmpty) {
                 let name = prefix + entry
                 if [Self.name, Signature.path(of: Self.name)].contains(name) { continue }
                 let path = "\(folder)/\(name)"

@@ -24,21 +24,36 @@ extension RunDirectory {
         ]
     }
 
+    /// The folders below the run's own.
+    var folders: [String] { [checkpoints, samples, report, logs, heartbeats, audit] }
+
     /// Throws when something under the name of one of the run's files cannot be one: it is a link, a pipe or a device, or
-    /// larger than such a file can be. Whoever reads a file refuses that, too; here it is said before anything is done.
+    /// larger than such a file can be; and when one of its folders is none. Whoever reads a file refuses that, too; here it
+    /// is said before anything is done.
     ///
     /// - Throws: `DiptychFailure` with code 65.
     public func requireRegularFiles() throws {
+        for folder in folders { try Self.requireFolder(folder) }
         for (path, limit) in files { try Self.requireRegular(path, limit: limit) }
     }
 
-    /// The same for the logs of steps.
+    /// The same for what is the models': logs of steps, folders of checkpoints.
     ///
     /// - Throws: `DiptychFailure` with code 65.
-    func requireRegularLogs(of job: Job) throws {
+    func requireRegularFiles(of job: Job) throws {
         for model in job.models {
+            try Self.requireFolder(checkpoints(of: model.name))
             try Self.requireRegular(log(of: model.name), limit: StepLog.largest(steps: job.options(of: model).steps))
         }
+    }
+
+    private static func requireFolder(_ path: String) throws {
+        guard let fault = Folder.fault(of: path) else { return }
+        throw DiptychFailure(
+            .badData,
+            "\(printable(path)) is no folder that Diptych has made: \(fault). Nothing was read. Move it away, and do not "
+                + "trust this run before you know who put it there. (A run's whole directory may be a link, as to another "
+                + "disk, but nothing within it.)")
     }
 
     /// Throws when what has a name is no regular file, or larger than it may be; not when nothing has it.

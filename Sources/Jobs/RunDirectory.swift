@@ -77,9 +77,8 @@ public struct RunDirectory: Hashable, Sendable {
     public func create() throws {
         let old = umask(0o077)
         defer { umask(old) }
-        for directory in [path, checkpoints, samples, report, logs, heartbeats] {
-            try Self.makeDirectory(directory)
-        }
+        try requireRegularFiles()
+        for directory in [path] + folders where directory != audit { try Self.makeDirectory(directory) }
         guard access(path, W_OK) == 0 else {
             throw DiptychFailure(
                 .inputOutput,
@@ -125,7 +124,7 @@ public struct RunDirectory: Hashable, Sendable {
         try requireRegularFiles()
         let text = try Job.text(path: self.job, FileBytes.read(_:limit:))
         let job = try Job.decode(text, file: self.job)
-        try requireRegularLogs(of: job)
+        try requireRegularFiles(of: job)
         let recorded = Self.recordedHash(in: text)
         guard recorded == job.hash else {
             throw DiptychFailure(

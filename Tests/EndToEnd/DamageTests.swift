@@ -54,6 +54,32 @@ extension EndToEnd {
             #expect(resumed.error.contains("step-000000\(newest)"))
         }
 
+        /// A chain that is cut short at its new end, or gone, has no broken link.
+        @Test func `Checkpoints that a run has come to and that are gone are named by verify`() throws {
+            let job = try TinyJob(copying: Runs.finished().job)
+            let newest = job.run.checkpoint(of: "student", step: TinyJob.steps)
+            for gone in [
+                [newest, newest.replacingOccurrences(of: ".h5", with: ".json")],
+                ["\(job.run.path)/checkpoints/teacher-0"],
+            ] {
+                #expect(try verify(job).end.code == Exit.done)
+                for (number, path) in gone.enumerated() {
+                    try #require(rename(path, job.folder.file("\(number)")) == 0)
+                }
+                let end = try verify(job).end
+                #expect(end.code == Exit.badData, "\(gone)")
+                let missing = try #require(end.json["missing"] as? [String])
+                let model = gone.count == 1 ? "teacher-0" : "student"
+                #expect(
+                    missing.count == 1 && missing[0].contains("/checkpoints/\(model): no checkpoint there"),
+                    "\(missing)")
+                #expect(end.error.contains(missing[0]), "\(end.error)")
+                for (number, path) in gone.enumerated() {
+                    try #require(rename(job.folder.file("\(number)"), path) == 0)
+                }
+            }
+        }
+
         @Test func `With all checkpoints of a model damaged the run refuses to begin anew`() throws {
             let job = try Runs.stopped()
             let steps = job.run.checkpoints(of: "teacher-1")

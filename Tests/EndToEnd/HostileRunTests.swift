@@ -97,6 +97,35 @@ extension EndToEnd {
             #expect(end.code == Exit.done, "\(end.error)")
         }
 
+        /// What is examined would not be what is read. Fails when `verify` passes over a model behind a link, or a command reads
+        /// or writes there.
+        @Test func `A folder of a run that is a link is named before anything is done`() throws {
+            let job = try Runs.stopped()
+            try FileManager.default.createDirectory(
+                atPath: "\(job.run.path)/audit", withIntermediateDirectories: false)
+            let before = job.run.treasures
+            let elsewhere = job.folder.file("elsewhere")
+            for name in [
+                "checkpoints", "checkpoints/teacher-0", "logs", "logs/heartbeats", "samples", "report", "audit",
+            ] {
+                let path = "\(job.run.path)/\(name)"
+                try #require(rename(path, elsewhere) == 0 && symlink(elsewhere, path) == 0, "\(name)")
+                let commands = [
+                    ["status", job.run.path], ["verify", job.run.path], ["sample", job.run.path],
+                    job.arguments(ranks: 2),
+                ]
+                for command in commands {
+                    let end = try EndToEndTests.run(.diptych, command, in: job.folder)
+                    #expect(end.code == Exit.badData, "\(command): \(end.error)")
+                    let words =
+                        "\(path) is no folder that Diptych has made: it is a symbolic link, and a folder is expected"
+                    #expect(end.error.contains(words), "\(command): \(end.error)")
+                }
+                try #require(unlink(path) == 0 && rename(elsewhere, path) == 0, "\(name)")
+            }
+            #expect(job.run.treasures == before)
+        }
+
         @Test(arguments: Thing.allCases)
         func `Checkpoints and manifests that are no files are not valid, and the others are read`(thing: Thing) throws {
             let job = try Runs.stopped()

@@ -1,12 +1,23 @@
 import Glibc
 
 /// What the checkpoint store needs to know about folders.
-enum Folder {
+///
+/// Within a run no folder is a link: a stranger's would lead anywhere, and what is examined would not be what is read.
+package enum Folder {
     /// The names in a folder, sorted; none when there is no such folder.
-    static func names(_ path: String) throws -> [String] {
-        guard let folder = opendir(path) else {
-            if errno == ENOENT { return [] }
-            throw FileError("list", path, number: errno)
+    ///
+    /// - Parameter followsLink: Whether the folder itself may be a link, as when a user has named it.
+    static func names(_ path: String, followsLink: Bool = false) throws -> [String] {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW))
+        guard descriptor >= 0 else {
+            let number = errno
+            if number == ENOENT { return [] }
+            throw fault(of: path).map { FileError("list", path, reason: $0) } ?? FileError("list", path, number: number)
+        }
+        guard let folder = fdopendir(descriptor) else {
+            let number = errno
+            close(descriptor)
+            throw FileError("list", path, number: number)
         }
         defer { closedir(folder) }
         var names: [String] = []
@@ -22,9 +33,19 @@ enum Folder {
         return names.sorted()
     }
 
-    /// Whether a folder, not a link to one, has this name.
+    /// Whether a folder has this name.
+    ///
+    /// - Throws: ``FileError`` when a link has it: whoever passed over that would call good what others read through it.
     static func exists(_ path: String) throws -> Bool {
-        try mode(path).map { $0 & S_IFMT == S_IFDIR } ?? false
+        let kind = try mode(path).map { $0 & S_IFMT }
+        if kind == S_IFLNK, let fault = fault(of: path) { throw FileError("list", path, reason: fault) }
+        return kind == S_IFDIR
+    }
+
+    /// What is wrong with a folder of a run, judged by its name alone; nil when nothing is, or nothing has the name.
+    package static func fault(of path: String) -> String? {
+        guard let mode = try? mode(path), mode & S_IFMT != S_IFDIR else { return nil }
+        return "it is \(RegularFile.kind(of: mode)), and a folder is expected"
     }
 
     /// Whether anything has this name.
@@ -43,9 +64,7 @@ enum Folder {
         if mkdir(path, 0o700) == 0 { return }
         switch errno {
         case EEXIST:
-            var status = stat()
-            guard stat(path, &status) == 0 else { throw FileError("look at", path, number: errno) }
-            guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError("create folder", path, number: EEXIST) }
+            if let fault = fault(of: path) { throw FileError("create folder", path, reason: fault) }
         case ENOENT:
             guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { fallthrough }
             try create(String(path[..<slash]))

@@ -49,15 +49,19 @@ package enum RegularFile {
     }
 
     private static func refusal(of mode: mode_t) -> String {
-        let kind =
-            switch mode & S_IFMT {
-            case S_IFLNK: "a symbolic link"
-            case S_IFIFO: "a named pipe"
-            case S_IFSOCK: "a socket"
-            case S_IFDIR: "a folder"
-            case S_IFCHR, S_IFBLK: "a device"
-            default: "of an unknown kind"
-            }
-        return "it is \(kind), and a regular file is expected"
+        "it is \(kind(of: mode)), and a regular file is expected"
+    }
+
+    /// What a mode stands for, in words.
+    static func kind(of mode: mode_t) -> String {
+        switch mode & S_IFMT {
+        case S_IFREG: "a regular file"
+        case S_IFLNK: "a symbolic link"
+        case S_IFIFO: "a named pipe"
+        case S_IFSOCK: "a socket"
+        case S_IFDIR: "a folder"
+        case S_IFCHR, S_IFBLK: "a device"
+        default: "of an unknown kind"
+        }
     }
 }

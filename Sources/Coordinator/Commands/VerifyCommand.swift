@@ -11,7 +11,8 @@ struct VerifyCommand: ParsableCommand {
         discussion: """
             Every manifest names the one before it by its SHA-256; the head of a chain, noted down elsewhere, stands for \
             all of it. Each checkpoint is read in a process of its own, with limits for memory and time, so that a file made \
-            to do harm is one more that is not valid. The split is checked against its own hash.
+            to do harm is one more that is not valid. The split is checked against its own hash, and the newest \
+            checkpoints against what the run said it had come to.
             In a folder with a list export.sha256 (see `diptych sign`), every file must be what the list says, and no other \
             may be there. Without --key that tells of damage only: anyone can write a list.
             Ends with 0 when everything is valid, else with 65, and says which of the two the folder is.
@@ -55,7 +56,11 @@ struct VerifyCommand: ParsableCommand {
         for fault in signatures { console.say("INVALID  \(printable(fault))") }
         let split = Self.splitFault(directory)
         if let split { console.say("INVALID  \(split)") }
-        console.report(VerifyCommand.json(reports, chains, split: split, signatures: key == nil ? nil : signatures))
+        let missing = Self.missing(reports, directory)
+        for fault in missing { console.say("INVALID  \(fault)") }
+        console.report(
+            VerifyCommand.json(
+                reports, chains, split: split, signatures: key == nil ? nil : signatures, missing: missing))
         var faults: [String] = []
         let invalid = reports.filter { !$0.valid }
         if !invalid.isEmpty {
@@ -70,6 +75,7 @@ struct VerifyCommand: ParsableCommand {
         }
         faults += signatures.map { printable($0) }
         if let split { faults.append(split) }
+        faults += missing
         if !faults.isEmpty { throw DiptychFailure(.badData, faults.joined(separator: "\n")) }
     }
 
@@ -123,12 +129,26 @@ struct VerifyCommand: ParsableCommand {
         }
     }
 
+    /// The models whose newest weights, as the run's outcome names them, no checkpoint holds: a chain that was cut short at
+    /// its new end, or taken away as a whole, has no broken link. Of a damaged one, that is told already.
+    private static func missing(_ reports: [CheckpointReport], _ directory: RunDirectory) -> [String] {
+        let outcome = Outcome.read(from: directory)
+        return (outcome?.weightsSHA256 ?? [:]).sorted { $0.key < $1.key }.compactMap { model, hash in
+            let own = reports.filter { $0.model == model }
+            guard own.allSatisfy(\.valid), !own.contains(where: { $0.weightsHash == hash }) else { return nil }
+            return "\(printable(directory.checkpoints(of: model))): no checkpoint there holds the weights that "
+                + "\(printable(directory.outcome)) says the run has come to (\(printable(hash))); restore it, or let "
+                + "`diptych run` do the steps again"
+        }
+    }
+
     /// The line for scripts.
     static func json(
-        _ reports: [CheckpointReport], _ chains: [ChainReport], split: String?, signatures: [String]?
+        _ reports: [CheckpointReport], _ chains: [ChainReport], split: String?, signatures: [String]?, missing: [String]
     ) -> JSONValue {
         [
             "kind": "run",
+            "missing": .array(missing.map { .string($0) }),
             "signature_faults": signatures.map { .array($0.map { .string($0) }) } ?? .null,
             "split": split.map { .string($0) } ?? .null,
             "chains": .array(
