@@ -149,7 +149,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Tensor", "Communication", "Checkpoints", "Datasets", "Jobs", "Worker", "Coordinator",
+                "Tensor", "Communication", "Checkpoints", "Diffusion", "Datasets", "Privacy", "Jobs", "Worker",
+                "Coordinator",
                 product("ArgumentParser", "swift-argument-parser"),
             ], path: "Tests/Fuzz/Targets", swiftSettings: strict),
         // Replaces malloc in the program that links it, to count what readers take.

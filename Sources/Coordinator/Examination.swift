@@ -162,11 +162,7 @@ package struct Examination {
         guard let end = answer.end else {
             throw DiptychFailure(.inputOutput, "\(program) cannot be started to read \(path): \(answer.complaint)")
         }
-        if end == .exited(0), let line = answer.output.last,
-            let report = try? JSONDecoder().decode(ExamineReport.self, from: Data(line.utf8))
-        {
-            return report.fault
-        }
+        if end == .exited(0), let report = ExamineReport(in: answer.output) { return report.fault }
         return "\(path): \(Self.words(end, limits)); the file is damaged, or made to do harm: do not use it"
     }
 

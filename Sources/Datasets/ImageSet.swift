@@ -70,10 +70,11 @@ extension ImageSet: Codable {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         let shape = try [CodingKeys.count, .channels, .height, .width].map { try values.decode(Int.self, forKey: $0) }
         let pixels = [UInt8](try values.decode(Data.self, forKey: .pixels))
-        var expected = 1
-        for extent in shape {
-            let (product, overflow) = expected.multipliedReportingOverflow(by: max(extent, 0))
-            expected = overflow ? -1 : product
+        // Of one image first: its size must be an integer even where there is no image.
+        var expected: Int? = 1
+        for extent in shape[1...] + shape[..<1] {
+            let product = expected?.multipliedReportingOverflow(by: max(extent, 0))
+            expected = product.flatMap { $0.overflow ? nil : $0.partialValue }
         }
         guard shape[0] >= 0, shape[1...].allSatisfy({ $0 > 0 }), pixels.count == expected else {
             throw DecodingError.dataCorruptedError(

@@ -55,6 +55,26 @@ import Testing
         #expect(most.memory > 0 && most.seconds > 0, "claims beyond all bounds")
     }
 
+    /// Fails when a child that gives no verdict has found the file good, or one that never stops talking fills the memory.
+    @Test(
+        .timeLimit(.minutes(2)),
+        arguments: [
+            ("true", "ended with code 0 and no verdict"), ("echo '{}'", "ended with code 0 and no verdict"),
+            (#"echo '{"fault":null}'; echo more"#, "ended with code 0 and no verdict"),
+            (#"echo '{"fault":null}'; exit 3"#, "ended with code 3 and no verdict"),
+            ("exec yes", "died of signal 9 (Killed)"), (#"exec tr '\0' x </dev/zero"#, "died of signal 9 (Killed)"),
+        ])
+    func aChildWithoutAVerdictHasFoundNothingGood(body: String, words: String) throws {
+        let run = try LethalRun(steps: 1...1)
+        try run.cluster.add("child", body)
+        let reports = try Examination(program: run.cluster.folder + "/bin/child").reports(of: run.store)
+        #expect(reports.count == 1)
+        #expect(reports.allSatisfy { !$0.valid && $0.reason?.contains(words) == true }, "\(reports)")
+        try run.cluster.add("child", #"echo a word; echo '{"fault":null}'"#)
+        let good = try Examination(program: run.cluster.folder + "/bin/child").reports(of: run.store)
+        #expect(good.allSatisfy { $0.valid && $0.reason == nil }, "\(good)")
+    }
+
     // MARK: Before ranks read
 
     private static let crash = "the process that read it died of signal 11 (Segmentation fault)"

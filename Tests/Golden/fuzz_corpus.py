@@ -14,6 +14,7 @@ import pathlib
 import random
 import struct
 
+import fuzz_audit
 import fuzz_hdf5
 import fuzz_json
 
@@ -331,6 +332,8 @@ READERS = {
     "manifest": fuzz_json.manifest,
     "heartbeat": fuzz_json.heartbeat, "outcome": fuzz_json.outcome, "steps": fuzz_json.steps,
     "submission": fuzz_json.submission, "deaths": fuzz_json.deaths, "events": fuzz_json.events, "profile": fuzz_json.profile,
+    "report": fuzz_audit.report, "nearest": fuzz_audit.nearest, "examination": fuzz_audit.examination,
+    "scores": fuzz_audit.scores,
     "checkpoint": fuzz_hdf5.checkpoints, "split": fuzz_hdf5.splits,
 }  # fmt: skip
 

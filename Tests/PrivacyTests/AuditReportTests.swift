@@ -32,4 +32,28 @@ import Testing
         #expect(written.components(separatedBy: "\"part_of\"").count == 6)
         #expect(try JSONDecoder().decode([ReleaseAudit].self, from: Data(written.utf8)) == report.releases)
     }
+
+    @Test func theImagesReadBack() throws {
+        let report = try ReportFixture.report(names: ["a"], count: 20)
+        let pairs = try #require(ReportFixture.pairs(report).first)
+        let read = try NearestPairs.read(JSONEncoder().encode([pairs]))
+        #expect(read.map(\.samples) == [pairs.samples] && read.map(\.members) == [pairs.members])
+        #expect(read.map(\.distances) == [pairs.distances] && read.map(\.release) == [pairs.release])
+        #expect(throws: DecodingError.self) { try NearestPairs.read(JSONEncoder().encode([pairs, pairs])) }
+    }
+
+    /// Fails when a score that lies too far off for a Float's quotient, or beyond all integers of bins, ends the drawing.
+    @Test func scoresThatLieFarOffAreDrawn() throws {
+        let largest = Float.greatestFiniteMagnitude
+        let most = [Float](repeating: 0, count: 300)
+        for scores in [[-largest, 0, largest], most + [.leastNonzeroMagnitude, 1e30]] {
+            var report = try ReportFixture.report(names: ["a"], count: 20)
+            for index in report.releases[0].attacks.indices {
+                report.releases[0].attacks[index].memberScores = scores
+                report.releases[0].attacks[index].heldOutScores = scores
+            }
+            let names = try AuditReportWriter(report, audience: .owner).files().map(\.name)
+            #expect(names.contains("scores.png") && names.contains("roc.png"))
+        }
+    }
 }

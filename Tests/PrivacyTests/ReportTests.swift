@@ -171,7 +171,7 @@ import Testing
 
     @Test func theJSONReadsBack() throws {
         let files = try files(.owner)
-        let read = try JSONDecoder().decode(AuditReport.self, from: Data(try #require(files["report.json"])))
+        let read = try AuditReport(reading: Data(try #require(files["report.json"])))
         #expect(read == (try Self.fixture.get()))
     }
 

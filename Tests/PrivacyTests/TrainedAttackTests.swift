@@ -127,4 +127,31 @@ private struct Case: Decodable {
         #expect(attack.answers(of: 3, table, population) == attack.answers(of: 3, table, turned))
         #expect(attack.answers(of: 3, table, population) != attack.answers(of: 4, table, population))
     }
+
+    /// A chunk of scores may be a stranger's: fails when numbers that are none end the process, or become figures.
+    @Test(arguments: [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude])
+    func measurementsThatAreNoNumbersAreTold(value: Float) throws {
+        Threads.useOne()
+        let golden = try NetworksGolden.load()
+        func compare(_ attack: some TrainedAttack, _ example: Case) throws {
+            let width = attack.measurement.width(imageSize: example.size)
+            let values = [Float](repeating: value, count: example.rows * width)
+            let table = MeasurementTable(count: example.rows, width: width, values: values)
+            let answers = attack.answers(of: 0, table, example.population)
+            #expect(answers.count == example.rows * attack.outputs)
+            let all = Array(repeating: answers, count: attack.networks)
+            let scored = AttackEvaluation.Scored(
+                name: attack.name, title: attack.title, access: attack.access,
+                settings: attack.scores(from: all, table, example.population), isFitted: attack.isFitted)
+            if value.isFinite {
+                _ = try? AttackEvaluation.figures(scored, example.population)
+            } else {
+                #expect(throws: AttackEvaluation.NotFinite.self) {
+                    try AttackEvaluation.figures(scored, example.population)
+                }
+            }
+        }
+        try compare(SecMINetworks(NoiseSchedule(.linear), epochs: 1, batch: golden.secmi.batch), golden.secmi)
+        try compare(QuantileRegression(NoiseSchedule(.linear)), golden.quantile)
+    }
 }

@@ -88,16 +88,16 @@ struct AuditCommand: ParsableCommand {
             _ = try Errand(invocation: invocation, signals: signals, stopsGently: true) {
                 console.say("  " + printable($0))
             }.run()
-            reports.append(try AuditCommand.read(directory.auditReport))
+            reports.append(try AuditFiles.report(directory))
         }
-        let named = AuditCommand.told(apart: reports, directories)
+        let named = AuditReport.told(apart: reports, directories)
         var report = AuditReport.joined(named)
         report.provenance.append(
             AuditReport.Entry(name: "started in", value: FileManager.default.currentDirectoryPath))
         report.provenance.append(AuditReport.Entry(name: "command", value: command, isPublic: isPublic))
         let folder = folder(directories)
         // A public report is made without a look at private images.
-        let pairs = isPublic ? [] : try zip(named, directories).flatMap { try AuditCommand.pairs($1, of: $0) }
+        let pairs = isPublic ? [] : try zip(named, directories).flatMap { try AuditFiles.pairs($1, of: $0) }
         try AuditPublication.publish(report, pairs: pairs, audience: isPublic ? .anyone : .owner, to: folder)
         AuditText.table(report).forEach(console.say)
         console.say("report: \(printable(folder))/report.html")
@@ -131,23 +131,6 @@ struct AuditCommand: ParsableCommand {
         return command.joined(separator: " ")
     }
 
-    /// The images that the ranks have left for the page.
-    private static func pairs(_ directory: RunDirectory, of report: AuditReport) throws -> [NearestPairs] {
-        do {
-            return try JSONDecoder().decode([NearestPairs].self, from: FileBytes.read(directory.auditPairs)).map {
-                pair in
-                var pair = pair
-                pair.release = report.releases[0].name
-                return pair
-            }
-        } catch {
-            throw DiptychFailure(
-                .inputOutput,
-                "the samples that the ranks left for the page cannot be read: \(printable("\(error)")); "
-                    + "give the same command again")
-        }
-    }
-
     /// Throws unless a run has what is audited, and ranks survive reading it: the run may be a stranger's.
     private func check(_ directory: RunDirectory) throws {
         let job = try directory.readJob()
@@ -179,22 +162,6 @@ struct AuditCommand: ParsableCommand {
                 + "other attacks, or a run with defence distillmd")
     }
 
-    /// Runs of one name are called by their directories.
-    private static func told(apart reports: [AuditReport], _ directories: [RunDirectory]) -> [AuditReport] {
-        let names = reports.map { $0.releases[0].name }
-        guard Set(names).count < names.count else { return reports }
-        return zip(reports, directories).map { report, directory in
-            var report = report
-            let folder = (directory.path as NSString).lastPathComponent
-            let name = report.releases[0].name
-            for index in report.releases.indices {
-                report.releases[index].name = folder + report.releases[index].name.dropFirst(name.count)
-                if report.releases[index].partOf != nil { report.releases[index].partOf = folder }
-            }
-            return report
-        }
-    }
-
     private func arguments(_ directory: RunDirectory) -> [String] {
         var arguments = [
             "audit", "--run", directory.path, "--budget", "\(budget)", "--samples", "\(samples)", "--weights",
@@ -204,14 +171,6 @@ struct AuditCommand: ParsableCommand {
         if let images { arguments += ["--images", "\(images)"] }
         for path in shadow { arguments += ["--shadow", RunDirectory(path).path] }
         return arguments
-    }
-
-    private static func read(_ path: String) throws -> AuditReport {
-        do {
-            return try JSONDecoder().decode(AuditReport.self, from: FileBytes.read(path))
-        } catch {
-            throw DiptychFailure(.inputOutput, "the report of the ranks cannot be read: \(printable("\(error)"))")
-        }
     }
 }
 

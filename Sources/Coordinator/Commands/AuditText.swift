@@ -4,7 +4,7 @@ import Privacy
 
 extension AuditReport {
     /// Several runs' reports as one, in order; what is said of a run alone is said with its name.
-    static func joined(_ reports: [AuditReport]) -> AuditReport {
+    package static func joined(_ reports: [AuditReport]) -> AuditReport {
         guard reports.count > 1 else { return reports[0] }
         func named(_ report: AuditReport, _ text: String) -> String { "\(report.releases.first?.name ?? ""): \(text)" }
         let shared = reports[0].protocolNotes.filter { note in reports.allSatisfy { $0.protocolNotes.contains(note) } }
@@ -22,10 +22,26 @@ extension AuditReport {
             },
             releases: reports.flatMap(\.releases))
     }
+
+    /// Reports whose runs of one name are called by their directories.
+    package static func told(apart reports: [AuditReport], _ directories: [RunDirectory]) -> [AuditReport] {
+        let names = reports.map { $0.releases[0].name }
+        guard Set(names).count < names.count else { return reports }
+        return zip(reports, directories).map { report, directory in
+            var report = report
+            let folder = (directory.path as NSString).lastPathComponent
+            let name = report.releases[0].name
+            for index in report.releases.indices {
+                report.releases[index].name = folder + report.releases[index].name.dropFirst(name.count)
+                if report.releases[index].partOf != nil { report.releases[index].partOf = folder }
+            }
+            return report
+        }
+    }
 }
 
 /// What `diptych audit` says.
-enum AuditText {
+package enum AuditText {
     /// The attacks there are, in the order of an audit.
     static var list: [String] {
         let rows = AttackCatalogue.all.map { attack in
@@ -53,15 +69,17 @@ enum AuditText {
     }
 
     /// The figures, within 80 columns: a line for each attack, strongest first within each release.
-    static func table(_ report: AuditReport) -> [String] {
+    package static func table(_ report: AuditReport) -> [String] {
         var lines: [String] = []
         for release in report.releases {
             let parts = release.defence == "none" ? "" : ", \(release.parts) parts"
-            let what = release.partOf.map { "part of the audit of \(printable($0))" } ?? "\(release.defence)\(parts)"
+            let what =
+                release.partOf.map { "part of the audit of \(printable($0))" }
+                ?? "\(printable(release.defence))\(parts)"
             lines += ["", "\(printable(release.name)) (\(what))"]
             let rows = release.ranked.map { attack in
                 [
-                    attack.name, word(attack.access), String(format: "%.0f", attack.evaluationsPerImage),
+                    printable(attack.name), word(attack.access), String(format: "%.0f", attack.evaluationsPerImage),
                     String(format: "%.3f", attack.auc),
                     String(format: "%.3f-%.3f", attack.aucInterval[0], attack.aucInterval[1]),
                     percent(attack.asr), percent(attack.tprAt1FPR), percent(attack.tprAt01FPR),
@@ -73,7 +91,7 @@ enum AuditText {
                 lines.append("test half: \(attack.members) members, \(attack.heldOut) held-out images")
             }
             for warning in Set(release.attacks.filter { !$0.isOfSets }.flatMap(\.warnings)).sorted() {
-                lines.append("note: \(warning)")
+                lines.append("note: \(printable(warning))")
             }
         }
         return lines + [""]
@@ -104,7 +122,7 @@ enum AuditText {
     }
 
     /// The line for scripts: figures without the scores, which are in `report.json`.
-    static func json(_ report: AuditReport, folder: String) -> JSONValue {
+    package static func json(_ report: AuditReport, folder: String) -> JSONValue {
         func pair(_ values: [Double]) -> JSONValue { .array(values.map { .number($0) }) }
         return [
             "report": .string("\(folder)/report.json"),

@@ -43,9 +43,34 @@ struct ExamineSplitCommand: ParsableCommand {
 }
 
 /// What the child of an ``Examination`` says, as one line of JSON.
-struct ExamineReport: Codable {
+package struct ExamineReport: Decodable {
     /// What is wrong with the file; nil when nothing is.
-    var fault: String?
+    package let fault: String?
+    private static let longestFault = 4096
+
+    /// A verdict; only the beginning of one that a hostile file has made endless.
+    init(fault: String? = nil) { self.fault = fault.map { String($0.prefix(Self.longestFault)) } }
+
+    /// The verdict in what a child has said, its last line.
+    ///
+    /// - Returns: nil if that is none: a child that says nothing about the file has not found it good.
+    package init?(in output: [String]) {
+        guard let line = output.last, let report = try? JSONDecoder().decode(Self.self, from: Data(line.utf8)) else {
+            return nil
+        }
+        self = report
+    }
+
+    private enum CodingKeys: String, CodingKey { case fault }
+
+    /// Reads a verdict.
+    ///
+    /// - Throws: `DecodingError`, also when there is no `fault`, not even `null`.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let isGood = try values.decodeNil(forKey: .fault)
+        self.init(fault: isGood ? nil : try values.decode(String.self, forKey: .fault))
+    }
 
     /// Writes the line.
     func write() { Console(json: true).report(["fault": fault.map { .string($0) } ?? .null]) }

@@ -125,15 +125,19 @@ package final class ChildProcess {
 }
 
 /// Lines from a pipe, as they come.
-final class LineReader {
+package final class LineReader {
     /// The pipe's reading end.
     let descriptor: Int32
     /// Whether the writer has closed its end.
-    private(set) var isAtEnd = false
+    package private(set) var isAtEnd = false
+    /// Bytes that have come.
+    private(set) var count = 0
     private var pending: [UInt8] = []
+    /// Bytes that are taken at once: a writer that never pauses must not keep the reader from its clock.
+    private static let piece = 4 << 20
 
     /// Reads from a pipe, and closes it when done.
-    init(_ descriptor: Int32) {
+    package init(_ descriptor: Int32) {
         self.descriptor = descriptor
         var flags = fcntl(descriptor, F_GETFL)
         flags |= O_NONBLOCK
@@ -143,13 +147,15 @@ final class LineReader {
     deinit { close(descriptor) }
 
     /// The whole lines that have come since, and at the end what is left.
-    func lines() -> [String] {
+    package func lines() -> [String] {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        while !isAtEnd {
-            let count = read(descriptor, &buffer, buffer.count)
-            if count > 0 {
-                pending.append(contentsOf: buffer[..<count])
-            } else if count == 0 {
+        let before = count
+        while !isAtEnd, count - before < Self.piece {
+            let taken = read(descriptor, &buffer, buffer.count)
+            if taken > 0 {
+                pending.append(contentsOf: buffer[..<taken])
+                count += taken
+            } else if taken == 0 {
                 isAtEnd = true
             } else if errno != EINTR {
                 isAtEnd = errno != EAGAIN

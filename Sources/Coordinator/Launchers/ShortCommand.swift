@@ -7,7 +7,8 @@ package enum ShortCommand {
     package struct Answer {
         /// Its exit code; nil when it could not be started, was killed, or took too long.
         package var code: Int32?
-        /// How it ended; nil when it could not be started. What took too long was ended by SIGKILL.
+        /// How it ended; nil when it could not be started. What took too long, or
+        /// said too much, was ended by SIGKILL.
         package var end: ChildProcess.End?
         /// Lines of standard output.
         package var output: [String]
@@ -26,7 +27,10 @@ package enum ShortCommand {
         }
     }
 
-    /// Runs a program to its end.
+    /// Bytes that a program may say, far more than any answer that is used.
+    private static let largestAnswer = 16 << 20
+
+    /// Runs a program to its end, or until it has said too much: then it is killed.
     ///
     /// - Parameters:
     ///   - program: A path, or a name that is looked for on the search path.
@@ -45,12 +49,14 @@ package enum ShortCommand {
             executable: executable, arguments: arguments, environment: machine.environment)
         guard let child = try? ChildProcess(invocation) else { return answer }
         let clock = Stopwatch()
-        while !(child.output.isAtEnd && child.error.isAtEnd), clock.seconds < seconds {
+        while !(child.output.isAtEnd && child.error.isAtEnd), clock.seconds < seconds,
+            child.output.count + child.error.count < largestAnswer
+        {
             child.wait(milliseconds: 100)
             answer.output += child.output.lines()
             answer.error += child.error.lines()
         }
-        while !child.hasEnded(), clock.seconds < seconds { usleep(1000) }
+        while child.output.isAtEnd, child.error.isAtEnd, !child.hasEnded(), clock.seconds < seconds { usleep(1000) }
         child.send(SIGKILL)
         while !child.hasEnded() { usleep(1000) }
         answer.end = child.end

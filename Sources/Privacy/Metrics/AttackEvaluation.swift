@@ -41,10 +41,10 @@ public enum AttackEvaluation {
 
     /// The figures of an attack.
     ///
-    /// - Throws: ``NotFinite`` if a score is not a finite number.
+    /// - Throws: ``NotFinite`` if a score is not a finite number, or is none as the report keeps it.
     public static func figures(_ scored: Scored, _ population: Population) throws -> AttackFigures {
         for setting in scored.settings {
-            guard let row = setting.scores.firstIndex(where: { !$0.isFinite }) else { continue }
+            guard let row = setting.scores.firstIndex(where: { !Float($0).isFinite }) else { continue }
             throw NotFinite(
                 description:
                     "the attack \(scored.name) gave image \(row) of the audit the score \(setting.scores[row]): the "

@@ -9,36 +9,6 @@ public struct ReportFile: Hashable, Sendable {
     public let bytes: [UInt8]
 }
 
-/// Samples of a release beside the training images that they come nearest to. Private.
-public struct NearestPairs: Codable, Sendable {
-    /// The release's name, as in the report.
-    public var release: String
-    /// Some samples, the most suspicious first.
-    public let samples: ImageSet
-    /// The nearest training image of each.
-    public let members: ImageSet
-    /// The distance of each pair: root mean square, in grey levels of 255.
-    public let distances: [Double]
-
-    /// Takes the most suspicious pairs of a measurement.
-    ///
-    /// - Parameters:
-    ///   - measurement: What was found.
-    ///   - release: The release's name, as in the report.
-    ///   - samples: The samples that were measured.
-    ///   - members: The training images that they were compared with.
-    ///   - count: How many pairs to show, at most.
-    public init(
-        _ measurement: QualityMeasurement, release: String, samples: ImageSet, members: ImageSet, count: Int = 12
-    ) {
-        let pairs = measurement.pairs.prefix(count)
-        self.release = release
-        self.samples = samples.subset(pairs.map(\.sample))
-        self.members = members.subset(pairs.map(\.member))
-        distances = pairs.map(\.distance)
-    }
-}
-
 /// Makes the files of an audit's report: a page, tables, figures.
 public struct AuditReportWriter: Sendable {
     /// Whether the report may leave the house.
@@ -69,10 +39,13 @@ public struct AuditReportWriter: Sendable {
     /// there are scores to draw.
     ///
     /// - Throws: `DatasetError` if an image cannot be written as PNG, `EncodingError` if a figure is not a finite number.
-    public func files() throws -> [ReportFile] {
+    public func files() throws -> [ReportFile] { try texts() + figures() }
+
+    /// The files that are text: the page with its drawings, and the tables.
+    package func texts() throws -> [ReportFile] {
         // Whatever is written from here on comes from this, except for what is drawn or summed up.
         let shown = audience == .owner ? report : report.published
-        var files = [
+        return [
             ReportFile(
                 name: "report.html",
                 bytes: Array(try ReportPage(shown, drawn: report, pairs: pairs, audience: audience).html().markup.utf8)),
@@ -80,6 +53,11 @@ public struct AuditReportWriter: Sendable {
             ReportFile(name: "attacks.csv", bytes: shown.attacksTable().bytes),
             ReportFile(name: "roc.csv", bytes: report.ratesTable(hasThresholds: audience == .owner).bytes),
         ]
+    }
+
+    /// The drawings as images.
+    private func figures() throws -> [ReportFile] {
+        var files: [ReportFile] = []
         let releases = report.released.map(\.release)
         let drawable = (releases + report.released.flatMap(\.parts)).filter(\.isDrawable)
         let rates = drawable.map { ($0.name, ROCFigure.panel($0)) }

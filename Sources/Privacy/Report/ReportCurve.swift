@@ -46,9 +46,11 @@ struct ReportCurve: Sendable {
         if low == high { (low, high) = (first, last) }
         func shares(_ scores: [Float]) -> [Double] {
             var counts = [Double](repeating: 0, count: bins)
+            // In Double, and within the bins before it is an integer: a score may lie beyond any number of bins.
+            let (start, extent) = (Double(low), Double(high) - Double(low))
             for score in scores {
-                let place = high > low ? Double((score - low) / (high - low)) * Double(bins) : Double(bins) / 2
-                counts[min(max(Int(place), 0), bins - 1)] += 1
+                let share = extent > 0 ? (Double(score) - start) / extent : 0.5
+                counts[Int(min(max(share * Double(bins), 0), Double(bins - 1)))] += 1
             }
             return counts.map { $0 / Double(max(scores.count, 1)) }
         }

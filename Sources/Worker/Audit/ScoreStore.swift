@@ -7,11 +7,11 @@ import Jobs
 ///
 /// A file is named by a hash of everything its bytes depend on (weights, images, measurement), so it is never reused for
 /// something else, and ends with the SHA-256 of what precedes: a damaged one counts as missing.
-struct ScoreStore {
+package struct ScoreStore {
     private let folder: String
 
     /// The store of a run.
-    init(_ directory: RunDirectory) {
+    package init(_ directory: RunDirectory) {
         folder = directory.audit + "/scores"
     }
 
@@ -29,7 +29,7 @@ struct ScoreStore {
     private func path(_ key: String, _ chunk: Int) -> String { "\(folder)/\(key.prefix(32))-\(chunk)" }
 
     /// The bytes of a chunk; nil if it is missing, or not whole.
-    func read(_ key: String, chunk: Int, count: Int) -> [UInt8]? {
+    package func read(_ key: String, chunk: Int, count: Int) -> [UInt8]? {
         guard let data = try? FileBytes.read(path(key, chunk), limit: count + 64), data.count == count + 64 else {
             return nil
         }
@@ -50,7 +50,7 @@ func bytes(of values: [Float]) -> [UInt8] {
 }
 
 /// Floats from bytes.
-func floats(in bytes: [UInt8]) -> [Float] {
+package func floats(in bytes: [UInt8]) -> [Float] {
     bytes.withUnsafeBytes { all in
         (0..<all.count / 4).map { all.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
     }

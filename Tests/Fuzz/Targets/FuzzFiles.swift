@@ -8,7 +8,9 @@ enum FuzzFiles {
     /// The run.
     static let directory: RunDirectory = {
         let path = "/dev/shm/diptych-fuzz-\(getpid())"
-        try? FileManager.default.createDirectory(atPath: path + "/logs/heartbeats", withIntermediateDirectories: true)
+        for folder in ["/logs/heartbeats", "/audit/scores"] {
+            try? FileManager.default.createDirectory(atPath: path + folder, withIntermediateDirectories: true)
+        }
         atexit { try? FileManager.default.removeItem(atPath: "/dev/shm/diptych-fuzz-\(getpid())") }
         return RunDirectory(path)
     }()

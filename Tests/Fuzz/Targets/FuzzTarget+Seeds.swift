@@ -56,6 +56,11 @@ extension FuzzTarget {
             let skipped = #"{"kind":"checkpoint_skipped","path":"/r/x.h5","reason":"damaged","steps_lost":3}"#
             return [Array([failed, saved, skipped, ""].joined(separator: "\n").utf8) + FuzzFiles.launched]
         case .deaths: return [Array(#"{"deaths":1,"progress":"the start"}"#.utf8)]
+        case .report: return try AuditSeeds.reports()
+        case .nearest: return [AuditSeeds.nearest]
+        case .examination:
+            return ["{\"fault\":null}\n", "a word\n{\"fault\":\"a.h5: damaged\"}"].map { Array($0.utf8) }
+        case .scores: return [AuditSeeds.chunk]
         case .submission:
             return [Array(#"{"job_id":"12_3","cluster":"c","script":"/r/s","log":"/r/l","time":1.7e9}"#.utf8)]
         }

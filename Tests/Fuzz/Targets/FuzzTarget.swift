@@ -47,6 +47,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case submission
     /// `deaths.json`.
     case deaths
+    /// `audit/report.json`, as the ranks of an audit leave it.
+    case report
+    /// `audit/nearest.json`: samples beside the training images that they come nearest to.
+    case nearest
+    /// What a child that examines a stranger's file says.
+    case examination
+    /// A chunk of an audit's measurements, in `audit/scores`; a hash of zeros is made to fit.
+    case scores
 
     /// The parameters of the checkpoints of ``seeds()``: what their manifest would name.
     static let parameters = 259
@@ -83,6 +91,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         case .events: readEvents(bytes)
         case .submission: readSubmission(bytes)
         case .deaths: readDeaths(bytes)
+        case .report: readReport(bytes)
+        case .nearest: readNearest(bytes)
+        case .examination: readExamination(bytes)
+        case .scores: readScores(bytes)
         }
     }
 
@@ -94,6 +106,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         switch self {
         // A tree, whose least node takes two bytes of text.
         case .job, .overrides, .commandLine, .environment, .convolutions: 2 << 20 + 256 * count
+        // The least line takes one byte.
+        case .examination: 2 << 20 + 256 * count
+        // It is tabled, and every score is a line with its names.
+        case .report: 2 << 20 + 512 * count
         // Read in pieces of 4 MB.
         case .events: 6 << 20 + 64 * count
         // What is packed as far as these allow is larger; cases of such a kind are kept small.
