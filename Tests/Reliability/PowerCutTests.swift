@@ -114,7 +114,8 @@ final class DiskImage {
 
     private func mount() throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        try Self.command("mount", ["-o", "loop", path, folder])
+        // Without the help that ext4 gives to programs that forget to synchronise.
+        try Self.command("mount", ["-o", "loop,noauto_da_alloc", path, folder])
     }
 
     func unmount() {
