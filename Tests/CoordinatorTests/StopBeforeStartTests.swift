@@ -8,7 +8,7 @@ import Testing
     private final class Wait {
         let cluster: FakeCluster
         let running: FakeCluster.Running
-        private let descriptor: Int32
+        private var descriptor: Int32
 
         init() throws {
             cluster = try FakeCluster(.success)
@@ -27,9 +27,15 @@ import Testing
             running.waitForError("waiting for the ranks of a run that was killed (host ")
         }
 
-        deinit { close(descriptor) }
+        deinit { release() }
 
-        /// The run's end, which must come while the directory is still held, and without ranks.
+        /// Lets go of the directory.
+        func release() {
+            if descriptor >= 0 { close(descriptor) }
+            descriptor = -1
+        }
+
+        /// The run's end, which must come soon, and without ranks.
         func end() throws -> (code: Int32, output: String, error: String) {
             let clock = ContinuousClock()
             let start = clock.now
@@ -49,6 +55,17 @@ import Testing
         let end = try wait.end()
         #expect(end.code == 130 && end.error.contains("nothing was started"), "\(end)")
         #expect(end.output.contains("\"exit\":130"), "\(end.output)")
+    }
+
+    /// Fails when the end of the wait makes a request to stop forgotten, which has waited for a second Ctrl-C.
+    @Test func aDirectoryThatIsFreeAfterARequestToStopIsNotRunIn() throws {
+        let wait = try Wait()
+        wait.running.send(SIGINT)
+        wait.running.waitForError("press Ctrl-C again")
+        wait.release()
+        let end = try wait.end()
+        #expect(end.code == 75 && end.error.contains("nothing was started"), "\(end)")
+        #expect(end.output.contains("\"exit\":75"), "\(end.output)")
     }
 
     /// Fails when ranks are started, or the directory waited for, although an end was asked for.

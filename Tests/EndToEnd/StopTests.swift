@@ -65,27 +65,37 @@ extension EndToEnd {
             expectSame(result, undisturbed.result, "stopped in the split")
         }
 
-        /// Fails when the writer's thread is cut off, or its file counts before it is whole.
+        /// Fails when the writer's thread is cut off, its file counts before it is whole, or the groups' own last saves lack.
         @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
         func `A signal while a checkpoint is being written ends with 75 after it is whole`(signal: Int32) throws {
             let job = try TinyJob()
             let run = try job.start(ranks: 2, set: ["checkpoint.every_steps=1"])
-            func partial() -> [String] {
-                ["teacher-0", "teacher-1"].flatMap { model in
+            let models = ["teacher-0", "teacher-1"]
+            /// Names of the files that are not whole yet, each with its model.
+            func partial() -> [[String]] {
+                models.flatMap { model in
                     let folder = "\(job.run.path)/checkpoints/\(model)"
                     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-                    return names.filter { $0.contains(".partial-") }
+                    return names.filter { $0.contains(".partial-") }.map { [model, $0] }
                 }
             }
-            var caught: [String] = []
+            var caught: [[String]] = []
+            /// Those of saves: the room for copies is made under the name of step 0.
+            func saves() -> [[String]] { partial().filter { !$0[1].hasPrefix("step-00000000.") } }
             try run.wait(until: "a halt within a save") {
-                guard !partial().isEmpty else { return false }
+                guard !saves().isEmpty else { return false }
                 let ranks = run.ranks
                 for rank in ranks { rank.send(SIGSTOP) }
                 usleep(20_000)
-                caught = partial()
+                caught = saves()
                 if caught.isEmpty { for rank in ranks { rank.send(SIGCONT) } }
                 return !caught.isEmpty
+            }
+            let halted = try caught.map { file in
+                (model: file[0], step: try #require(Int(file[1].dropFirst(5).prefix(8)), "\(file)"))
+            }
+            for save in halted {
+                #expect(!job.run.checkpoints(of: save.model).contains(save.step), "\(save) counts before it is whole")
             }
             run.send(signal)
             let ranks = run.ranks
@@ -94,6 +104,14 @@ extension EndToEnd {
             let end = try run.end()
             #expect(end.code == Exit.stopped, "\(end.error)")
             #expect(partial() == [])
+            for model in models {
+                let steps = job.run.steps(of: model)
+                #expect(job.run.checkpoints(of: model).last == steps, "\(model) saved at its own step")
+            }
+            // The three newest are kept.
+            for save in halted where save.step > job.run.steps(of: save.model) - 3 {
+                #expect(job.run.checkpoints(of: save.model).contains(save.step), "\(save) was not finished")
+            }
             let verdict = try EndToEndTests.run(.diptych, ["verify", job.run.path], in: job.folder)
             #expect(verdict.code == Exit.done, "\(verdict.error)")
             let result = try RunResult(job.finish(ranks: 3), job.run)
@@ -101,10 +119,12 @@ extension EndToEnd {
         }
 
         /// Teacher 0 has done its steps and waits for teacher 1, whose rank is slowed down.
+        ///
+        /// Fails when one group alone hears of it, or teacher 1 does not save for the request's sake: nothing else is saved.
         @Test(arguments: [SIGINT, SIGTERM, SIGUSR1])
         func `A signal while one group waits for the other is heeded by both`(signal: Int32) throws {
             let job = try TinyJob()
-            let run = try job.start(ranks: 2)
+            let run = try job.start(ranks: 2, set: ["checkpoint.every_steps=29"])
             try run.wait(until: "both teachers train") {
                 job.run.steps(of: "teacher-0") > 2 && job.run.steps(of: "teacher-1") > 2
             }

@@ -88,15 +88,25 @@ extension EndToEnd {
             let expected = try Self.expected.get()
             let job = try TinyJob()
             let disk = try SmallDisk(at: job.run.path, megabytes: 128)
+            // Apart: a save that fails gives back what the copy of the state took, where the heartbeats would fit.
+            let checkpoints =
+                fault == .full ? try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96) : nil
             let run = try job.start(ranks: 2, set: Self.settings)
             try waitForCheckpoints(run, job)
             try pause(run, betweenSavesOf: job.run) {
                 if fault == .full { try leaveNoRoom(in: job.run) }
                 try fault == .full ? disk.fill() : disk.lock()
+                try checkpoints?.fill()
             }
             try waitUntilTold(run)
             try slow(run, seconds: 14)
-            try pause(run) { try fault == .full ? disk.free() : disk.unlock() }
+            if fault == .full {
+                #expect(job.run.heartbeats.isEmpty, "the directory has taken a heartbeat")
+            }
+            try pause(run) {
+                try fault == .full ? disk.free() : disk.unlock()
+                try checkpoints?.free()
+            }
             let end = try run.end()
             try expectSame(RunResult(end, job.run), expected, "\(fault)")
             expectTold(end.error, fault)
@@ -104,6 +114,7 @@ extension EndToEnd {
             let lines = (job.run.bytes("logs/events.jsonl") ?? Data()).split(separator: UInt8(ascii: "\n"))
             #expect(lines.count - job.run.events().count <= 1)
             #expect(job.run.events("finished").count == 1)
+            withExtendedLifetime(checkpoints) {}
         }
 
         /// Fails when a rank that hangs passes for one that cannot write.

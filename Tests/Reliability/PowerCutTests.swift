@@ -3,8 +3,9 @@ import TestSupport
 import Testing
 
 extension Reliability {
-    /// Power cuts: a training saves into an ext4 file system in an image file, the image is copied at random moments, and
-    /// what the copy holds after the journal was replayed is what a machine would find after losing its power then.
+    /// Power cuts: a training saves into an ext4 file system in an image file, the image is copied at random moments and
+    /// right after saves were said to be done, and what the copy holds after the journal was replayed is what a machine
+    /// would find after losing its power then.
     @Suite(.serialized, .enabled(if: DiskImage.works, "needs root and loop devices"))
     struct PowerCutTests {
         /// What was on the medium at one moment.
@@ -37,6 +38,8 @@ extension Reliability {
                 var copies: [Cut] = []
                 while process.isRunning, done + copies.count < cuts {
                     usleep(UInt32.random(in: 10_000..<200_000))
+                    // Every other time, before the next save could bring to the medium what this one has not.
+                    if (done + copies.count) % 2 == 0 { waitForGrowth(of: acknowledged, while: process) }
                     let image = "\(folder.path)/cut-\(copies.count)"
                     guard process.isRunning else { break }
                     let step = try disk.cut([process.processIdentifier], to: image) {
@@ -67,6 +70,15 @@ extension Reliability {
             let path = isInMemory ? "in memory" : "by libhdf5"
             Effort.note(
                 "\(done) power cuts, saves \(path): no save that was said to be done is lost, and the same bits")
+        }
+
+        private func waitForGrowth(of path: String, while process: Process) {
+            func size() -> off_t {
+                var status = stat()
+                return stat(path, &status) == 0 ? status.st_size : 0
+            }
+            let before = size()
+            while size() == before, process.isRunning { usleep(50) }
         }
     }
 }

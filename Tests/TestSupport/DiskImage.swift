@@ -40,7 +40,8 @@ public final class DiskImage {
     private func mount() throws {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        try Self.command("mount", ["-o", "loop", image, folder])
+        // Without the help that ext4 gives to programs that forget to synchronise.
+        try Self.command("mount", ["-o", "loop,noauto_da_alloc", image, folder])
         isMounted = true
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder)
     }
