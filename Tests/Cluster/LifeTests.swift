@@ -33,7 +33,8 @@ extension Cluster {
                 words: ["scancel", "--signal=\(signal)"] + (toScript ? ["--batch"] : []) + [run.job])
             try run.expectSameResult(restarts: 1...1)
             #expect(run.events("requeued").count == 1)
-            #expect(run.events("launched").compactMap { $0["restarts"] as? Int } == [0, 1])
+            // Twice in one where no rank came up at first.
+            #expect(Set(run.events("launched").compactMap { $0["restarts"] as? Int }) == [0, 1])
             for words in [
                 "queueing job \(run.job) again: restart 1", "restart 1 of SLURM job", "resuming: teacher-0 from",
             ] {
