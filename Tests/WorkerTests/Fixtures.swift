@@ -4,16 +4,20 @@ import Diffusion
 import Foundation
 import Jobs
 import Tensor
+import TestSupport
 import Testing
 import Worker
 
-/// Runs `body` on so many ranks, each on a thread of its own that computes with one thread, as a worker does.
+/// Runs `body` on so many ranks, each on a thread of its own that computes with one thread, as a worker does. Ranks that
+/// hang end the process.
 func onRanks<Value: Sendable>(
     _ count: Int, _ body: @escaping @Sendable (any Communicator) throws -> Value
 ) throws -> [Value] {
-    try InProcessCommunicator.run(ranks: count) { world in
-        Threads.useOne()
-        return try body(world)
+    try bounded {
+        try InProcessCommunicator.run(ranks: count) { world in
+            Threads.useOne()
+            return try body(world)
+        }
     }
 }
 
