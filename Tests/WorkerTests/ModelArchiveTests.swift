@@ -57,10 +57,11 @@ import Worker
         let directory = try workshop.run("run", workshop.job())
         // What keeps even root from making the folder.
         let obstacle = directory.checkpoints(of: "teacher-0")
-        try workshop.write([1], to: "run/checkpoints/teacher-0")
         let codes = try onRanks(2) { world in
             let session = try Session(world: world, directory: directory)
             let (_, archive) = make(session)
+            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
+            try world.barrier()
             try archive.save(step: 1)
             // Notes the failure, and tries again with the newer state.
             try archive.save(step: 2)
