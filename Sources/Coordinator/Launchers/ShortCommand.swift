@@ -7,8 +7,8 @@ package enum ShortCommand {
     package struct Answer {
         /// Its exit code; nil when it could not be started, was killed, or took too long.
         package var code: Int32?
-        /// How it ended; nil when it could not be started. What took too long, or
-        /// said too much, was ended by SIGKILL.
+        /// How it ended; nil when it could not be started. What took too long, or said too much, was ended by
+        /// SIGKILL.
         package var end: ChildProcess.End?
         /// Lines of standard output.
         package var output: [String]
