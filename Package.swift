@@ -116,7 +116,7 @@ let package = Package(
             name: "CommunicationConformance", dependencies: ["Communication"], path: "Tests/Conformance",
             swiftSettings: strict),
         .testTarget(
-            name: "CommunicationTests", dependencies: ["Communication", "CommunicationConformance"],
+            name: "CommunicationTests", dependencies: ["Communication", "CommunicationConformance", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "CHDF5", "TestSupport"],

@@ -1,6 +1,8 @@
 #pragma once
 #include <hdf5.h>
 #include <malloc.h>
+#include <string.h>
+#include <unistd.h>
 
 // HDF5's predefined identifiers are macros that call H5open() and read mutable globals; Swift cannot import them.
 static inline hid_t CHDF5_class_file_access(void) { return H5P_FILE_ACCESS; }
@@ -31,6 +33,36 @@ static inline int CHDF5_link_type(hid_t location, const char *name)
 {
     H5L_info_t info;
     return H5Lget_info(location, name, &info, H5P_DEFAULT) < 0 ? -1 : (int)info.type;
+}
+
+// Whether addresses in a file count from its first byte and have 8 bytes, as lengths do.
+static inline int CHDF5_has_plain_addresses(hid_t file)
+{
+    hsize_t block = 1;
+    size_t address = 0, length = 0;
+    hid_t creation = H5Fget_create_plist(file);
+    int known = H5Pget_userblock(creation, &block) >= 0 && H5Pget_sizes(creation, &address, &length) >= 0;
+    H5Pclose(creation);
+    return known && block == 0 && address == 8 && length == 8;
+}
+
+// Where an object's header lies; negative when that cannot be found.
+static inline long long CHDF5_header_address(hid_t file, const char *name)
+{
+    H5O_info_t info;
+    return H5Oget_info_by_name2(file, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0 ? -1 : (long long)info.addr;
+}
+
+// Bytes of a file that is open on disk, or in memory with so many bytes; returns how many were read, negative on failure.
+static inline long long CHDF5_read_raw(hid_t file, long long in_memory, long long offset, long long count, void *bytes)
+{
+    void *handle = NULL;
+    if (offset < 0 || count < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 || !handle) return -1;
+    if (in_memory < 0) return pread(*(int *)handle, bytes, (size_t)count, offset);
+    if (offset > in_memory) return 0;
+    if (count > in_memory - offset) count = in_memory - offset;
+    memcpy(bytes, *(unsigned char **)handle + offset, (size_t)count);
+    return count;
 }
 
 typedef herr_t (*CHDF5_name_visitor)(const char *name, void *context);

@@ -32,7 +32,7 @@ import Testing
         Case(file: "unallocated-contiguous", code: .refused, says: "holds 0 bytes instead of 32"),
         Case(file: "unallocated-chunks", code: .refused, says: "holds 0 chunks"),
         Case(file: "external-storage", code: .refused, says: "another file"),
-        Case(file: "virtual", code: .refused, says: "layout"),
+        Case(file: "virtual", code: .refused, says: "a header that cannot be followed"),
         Case(file: "gzip", code: .refused, says: "filters [1]"),
         Case(file: "unknown-filter", code: .refused, says: "filters [32026]"),
         Case(file: "bomb", code: .library, says: "does not hold the 32 bytes"),

@@ -66,6 +66,22 @@ extension Cluster {
             try run.expectSameResult(restarts: 1...1)
         }
 
+        /// SLURM sends the ranks SIGTERM and waits; the script hears nothing before it is killed.
+        ///
+        /// Fails when what was done since the last regular save is lost, or when the job is queued again.
+        @Test func `A job that scancel ends saves, and is not queued again`() throws {
+            let run = try ClusterRun(["--launcher", "srun", "--set", "checkpoint.every_steps=1000"])
+            try run.waitForTeach()
+            try LocalCluster.login("scancel", run.job)
+            try LocalCluster.wait(until: "the job is gone:\n\(run.log)") { try run.field("JobState") == "CANCELLED" }
+            try LocalCluster.wait(until: "its ranks are gone") { LocalCluster.ranks(of: run.path).isEmpty }
+            #expect(try run.field("Restarts") == "0" && run.events("requeued").isEmpty, "\(run.log)")
+            for model in ["teacher-0", "teacher-1"] {
+                let saved = run.events("checkpoint").filter { $0["model"] as? String == model }
+                #expect(saved.last?["step"] as? Int == run.steps(model), "\(model): \(saved)")
+            }
+        }
+
         /// As Ctrl-C twice. Fails when the job saves, is queued again, or leaves ranks behind.
         @Test(arguments: ["srun", "mpirun"])
         func `A second SIGINT ends a job at once with 130`(launcher: String) throws {

@@ -15,6 +15,6 @@ import Testing
 
     @Test(arguments: threadCases)
     func holdsOnThreads(_ ranks: Int, _ check: ConformanceCheck) throws {
-        _ = try InProcessCommunicator.run(ranks: ranks) { try check.run($0) }
+        _ = try onRanks(ranks) { try check.run($0) }
     }
 }

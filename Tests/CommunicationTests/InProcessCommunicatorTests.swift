@@ -8,7 +8,7 @@ private struct Planned: Error, Equatable {
 
 @Suite struct InProcessCommunicatorTests {
     @Test func returnsValuesInRankOrder() throws {
-        let values = try InProcessCommunicator.run(ranks: 5) { "rank \($0.rank) of \($0.size)" }
+        let values = try onRanks(5) { "rank \($0.rank) of \($0.size)" }
         #expect(values == (0..<5).map { "rank \($0) of 5" })
     }
 
@@ -16,7 +16,7 @@ private struct Planned: Error, Equatable {
     func aFailingRankReleasesThoseThatWaitInACollective(failing: Int) {
         let codes = Mutex<[Int: CommunicationError.Code]>([:])
         #expect(throws: Planned(rank: failing)) {
-            try InProcessCommunicator.run(ranks: 3) { communicator in
+            try onRanks(3) { communicator in
                 try communicator.barrier()
                 if communicator.rank == failing { throw Planned(rank: failing) }
                 do {
@@ -35,7 +35,7 @@ private struct Planned: Error, Equatable {
 
     @Test func aFailingRankReleasesThoseThatWaitForAMessage() {
         #expect(throws: Planned(rank: 1)) {
-            try InProcessCommunicator.run(ranks: 3) { communicator in
+            try onRanks(3) { communicator in
                 if communicator.rank == 1 { throw Planned(rank: 1) }
                 let exchange = try communicator.makeExchange(for: "a message that never comes")
                 _ = try exchange.receive(into: FloatRegion(zeros: 4), from: 1)
@@ -46,7 +46,7 @@ private struct Planned: Error, Equatable {
 
     @Test func aFailingRankReleasesThePartsOfASplit() {
         #expect(throws: Planned(rank: 3)) {
-            try InProcessCommunicator.run(ranks: 4) { communicator in
+            try onRanks(4) { communicator in
                 let part = try communicator.split(color: communicator.rank / 2, key: 0, name: "part")
                 if communicator.rank == 3 { throw Planned(rank: 3) }
                 while true { try part.barrier() }
@@ -55,7 +55,7 @@ private struct Planned: Error, Equatable {
     }
 
     @Test func aRankThatEndsReleasesThoseThatWait() throws {
-        let codes = try InProcessCommunicator.run(ranks: 2) { communicator in
+        let codes = try onRanks(2) { communicator in
             guard communicator.rank == 0 else { return CommunicationError.Code?.none }
             do {
                 try communicator.barrier()
@@ -68,7 +68,7 @@ private struct Planned: Error, Equatable {
     }
 
     @Test func aMessageFromARankThatHasEndedStillArrives() throws {
-        let received = try InProcessCommunicator.run(ranks: 2) { communicator in
+        let received = try onRanks(2) { communicator in
             let exchange = try communicator.makeExchange(for: "a farewell")
             let region = FloatRegion(zeros: 2)
             if communicator.rank == 1 {
@@ -93,7 +93,7 @@ private struct Planned: Error, Equatable {
     @Test func ranksThatWaitForEachOtherAreReleased() {
         let reasons = Mutex<[String]>([])
         #expect(throws: (any Error).self) {
-            try InProcessCommunicator.run(ranks: 3) { communicator in
+            try onRanks(3) { communicator in
                 do {
                     if communicator.rank == 0 {
                         try communicator.barrier()
@@ -116,7 +116,7 @@ private struct Planned: Error, Equatable {
         let report = Mutex("")
         let codes = Mutex<Set<CommunicationError.Code>>([])
         #expect {
-            try InProcessCommunicator.run(ranks: 3) { communicator in
+            try onRanks(3) { communicator in
                 do {
                     if communicator.rank == 2 {
                         try communicator.abort(code: 71, reason: "loss is nan") { text in report.withLock { $0 = text }

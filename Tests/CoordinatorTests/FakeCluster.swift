@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import TestSupport
 import Testing
 
 /// A folder with the real `diptych`, a stand-in for `diptych-worker`, and an `mpirun` that plays a part.
@@ -228,17 +229,32 @@ final class FakeCluster {
         private let output = Pipe()
         private let error = Pipe()
         private var heard = Data()
+        private let deadline: Deadline
+        private let seconds: Int
 
-        init(_ program: String, _ arguments: [String], folder: String, environment: [String: String]) throws {
+        /// Starts it.
+        ///
+        /// - Parameter seconds: Far more than it takes. Then it is killed with all that it has started, whose pipes are its
+        ///   own, so that whoever reads them gets to their end.
+        init(
+            _ program: String, _ arguments: [String], folder: String, environment: [String: String], seconds: Int
+        ) throws {
+            let (name, mark) = ("FAKE_CLUSTER", UUID().uuidString)
+            self.seconds = seconds
             process = Process()
             process.executableURL = URL(filePath: program)
             process.arguments = arguments
             process.currentDirectoryURL = URL(filePath: folder)
-            process.environment = environment
+            process.environment = environment.merging([name: mark]) { $1 }
             process.standardOutput = output
             process.standardError = error
             try process.run()
+            deadline = Deadline(seconds: seconds) {
+                for process in LiveProcess.all(having: "\(name)=\(mark)") { process.send(SIGKILL) }
+            }
         }
+
+        deinit { deadline.cancel() }
 
         /// Sends it a signal.
         func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
@@ -253,13 +269,25 @@ final class FakeCluster {
         }
 
         /// Waits for its end.
+        ///
+        /// - Throws: `NotEnded` when it had to be killed.
         func result() throws -> (code: Int32, output: String, error: String) {
             let output = try self.output.fileHandleForReading.readToEnd() ?? Data()
             let error = try heard + (self.error.fileHandleForReading.readToEnd() ?? Data())
             process.waitUntilExit()
+            deadline.cancel()
+            let texts = (String(decoding: output, as: UTF8.self), String(decoding: error, as: UTF8.self))
+            if deadline.hasPassed { throw NotEnded(seconds: seconds, output: texts.0, error: texts.1) }
             let code = process.terminationReason == .exit ? process.terminationStatus : 1000 + process.terminationStatus
-            return (code, String(decoding: output, as: UTF8.self), String(decoding: error, as: UTF8.self))
+            return (code, texts.0, texts.1)
         }
+    }
+
+    /// A command that hung.
+    struct NotEnded: Error, CustomStringConvertible {
+        let seconds: Int
+        let output, error: String
+        var description: String { "diptych did not end within \(seconds) s:\n\(output)\n\(error)" }
     }
 
     /// Starts `diptych` in the folder, with the fake mpirun first on the search path.
@@ -278,16 +306,20 @@ final class FakeCluster {
 
     /// Starts `diptych` with a list of arguments.
     ///
-    /// - Parameter mounts: Commands of the shell that come first, in a name space of mounts of their own.
+    /// - Parameters:
+    ///   - arguments: The arguments.
+    ///   - more: Variables added to the environment.
+    ///   - mounts: Commands of the shell that come first, in a name space of mounts of their own.
+    ///   - seconds: When it is killed, because it must have ended.
     func start(
-        _ arguments: [String], environment more: [String: String] = [:], mounts: String? = nil
+        _ arguments: [String], environment more: [String: String] = [:], mounts: String? = nil, seconds: Int = 300
     ) throws -> Running {
         var environment = ProcessInfo.processInfo.environment.merging(more) { $1 }
         environment["PATH"] = searchPath ?? folder + "/bin:" + (environment["PATH"] ?? "/usr/bin:/bin")
-        guard let mounts else { return try Running(program, arguments, folder: folder, environment: environment) }
+        let words = mounts.map { ["/usr/bin/unshare", "--mount", "sh", "-c", $0 + " && exec \"$@\"", "sh"] } ?? []
+        let command = words + [program] + arguments
         return try Running(
-            "/usr/bin/unshare", ["--mount", "sh", "-c", mounts + " && exec \"$@\"", "sh", program] + arguments,
-            folder: folder, environment: environment)
+            command[0], Array(command.dropFirst()), folder: folder, environment: environment, seconds: seconds)
     }
 
     /// Waits until a file is there.

@@ -4,16 +4,20 @@ import Diffusion
 import Foundation
 import Jobs
 import Tensor
+import TestSupport
 import Testing
 import Worker
 
-/// Runs `body` on so many ranks, each on a thread of its own that computes with one thread, as a worker does.
+/// Runs `body` on so many ranks, each on a thread of its own that computes with one thread, as a worker does. Ranks that
+/// hang end the process.
 func onRanks<Value: Sendable>(
     _ count: Int, _ body: @escaping @Sendable (any Communicator) throws -> Value
 ) throws -> [Value] {
-    try InProcessCommunicator.run(ranks: count) { world in
-        Threads.useOne()
-        return try body(world)
+    try bounded {
+        try InProcessCommunicator.run(ranks: count) { world in
+            Threads.useOne()
+            return try body(world)
+        }
     }
 }
 
@@ -25,6 +29,11 @@ func errorThrown(by body: () throws -> Void) -> (any Error)? {
     } catch {
         return error
     }
+}
+
+extension Tape {
+    /// A loss that is still finite, but whose gradient leaves the range of floats on its way back.
+    func withInfiniteGradient(_ loss: Tensor) -> Tensor { scale(scale(scale(loss, by: 1e-20), by: 1e20), by: 1e20) }
 }
 
 /// A folder with a small data set in it, removed when the test ends.

@@ -121,42 +121,101 @@ import Worker
         #expect(beats.allSatisfy { $0.loss == directory.losses("teacher-0").last })
     }
 
+    /// Fails when a rank's pace does not get into its heartbeat, or holds the time in which it waits for others.
+    @Test func aSlowRanksPaceIsInItsHeartbeat() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.teach.steps = 3 })
+        _ = try onRanks(2) { world in
+            try train(
+                in: directory, on: world,
+                changing: { _, loss in
+                    // A lane has two images: 0.1 s for each.
+                    if world.rank == 1 { usleep(200_000) }
+                    return loss
+                })
+        }
+        let paces = Heartbeat.readAll(in: directory).map(\.secondsPerImage)
+        try #require(paces.count == 2)
+        let (quick, slow) = (try #require(paces[0]), try #require(paces[1]))
+        #expect(quick > 0 && slow >= 0.1 && slow > quick + 0.05, "\(quick) and \(slow) s per image")
+    }
+
+    /// Fails when the message names other images than those of the lane.
     @Test func aLossThatIsNotFiniteEndsTheRunWithOneReport() throws {
+        let messages = try messages(ranks: 2) { $0.scale($1, by: .infinity) }
+        for (message, images) in messages {
+            let text = "teacher-0 cannot go on: the loss of lane 3 at step 3 is inf, on images "
+            #expect(images.count == 2)
+            let names = images.map(String.init).joined(separator: ", ")
+            #expect(message.contains(text + names + " of the data set."), "\(message)")
+        }
+    }
+
+    @Test(arguments: [1, 2]) func aGradientThatIsNotFiniteEndsTheRunWithOneReport(ranks: Int) throws {
+        for (message, _) in try messages(ranks: ranks, { $0.withInfiniteGradient($1) }) {
+            let text = /teacher-0 cannot go on: the gradient's norm at step 3 is (inf|nan) although/
+            #expect(message.firstMatch(of: text) != nil, "\(message)")
+            #expect(message.contains(" although every lane's loss is finite. The last good checkpoint"), "\(message)")
+        }
+    }
+
+    /// What the ranks say when the loss of lane 3, the last rank's, is changed in step 3, and that lane's images. Only
+    /// rank 0 may report, and of the step nothing may be left.
+    private func messages(
+        ranks: Int, _ change: @escaping @Sendable (_ tape: Tape, _ loss: Tensor) -> Tensor
+    ) throws -> [(message: String, images: [Int])] {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job { $0.checkpoint.everySteps = 2 })
-        let failures = try onRanks(2) { world in
-            let session = try Session(world: world, directory: directory)
-            let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
-            var lanesDone = 0
-            let broken = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
-                let loss = try task.laneLoss($0, $1, $2, $3)
-                lanesDone += 1
-                return $2 == 3 && world.rank == 1 && lanesDone == 8 ? $3.scale(loss, by: .infinity) : loss
-            }
+        let failures = try onRanks(ranks) { world in
+            var images: [Int] = []
             let error = errorThrown {
-                _ = try TrainingLoop(session: session, task: broken, group: world).run()
+                _ = try train(
+                    in: directory, on: world,
+                    changing: { lane, loss in
+                        guard lane.step == 3, lane.number == 3 else { return loss }
+                        images = lane.images
+                        return change(lane.tape, loss)
+                    })
             }
-            return error.map { ($0 is DiptychFailure, ($0 as? CommunicationError)?.isEcho, DiptychFailure($0)) }
+            return error.map {
+                ($0 is DiptychFailure, ($0 as? CommunicationError)?.isEcho, DiptychFailure($0), images)
+            }
         }
-        #expect(failures.map { $0?.0 } == [true, false], "rank 0 reports")
-        #expect(failures.map { $0?.1 } == [nil, true], "rank 1 leaves the word to rank 0")
+        let (reports, echoes): ([Bool?], [Bool?]) = ([true, false], [nil, true])
+        #expect(failures.map { $0?.0 } == Array(reports.prefix(ranks)), "rank 0 reports")
+        #expect(failures.map { $0?.1 } == Array(echoes.prefix(ranks)), "rank 1 leaves the word to rank 0")
         #expect(failures[0]?.2.code == .badData)
-        for failure in failures {
-            let message = failure?.2.message ?? ""
-            #expect(message.contains("teacher-0 cannot go on: the loss of lane 3 at step 3 is inf"), "\(message)")
-        }
         #expect(directory.losses("teacher-0").count == 3)
         #expect(directory.checkpoint("teacher-0", step: 2) != nil)
         #expect(directory.checkpoint("teacher-0", step: 4) == nil)
+        let images = failures.last.flatMap { $0?.3 } ?? []
+        return failures.map { ($0?.2.message ?? "", images) }
     }
 }
 
+/// One lane of a step.
+private struct Lane {
+    let number, step: Int
+    let images: [Int]
+    let tape: Tape
+}
+
 /// Trains teacher 0 on all ranks.
+///
+/// - Parameter change: What becomes of a lane's loss.
 private func train(
     in directory: RunDirectory, on world: any Communicator, calls: SystemCalls = .real,
-    isStopRequested: @escaping () -> Bool = { false }
+    isStopRequested: @escaping () -> Bool = { false },
+    changing change: @escaping (_ lane: Lane, _ loss: Tensor) -> Tensor = { $1 }
 ) throws -> TrainingLoop.Report {
     let session = try Session(world: world, directory: directory, isStopRequested: isStopRequested, calls: calls)
     let task = session.teachingTask(for: session.job.taughtModels[0], split: try session.split())
-    return try TrainingLoop(session: session, task: task, group: world).run()
+    let size = task.options.imagesPerLane
+    let changed = TrainingTask(model: task.model, options: task.options, batch: task.batch) {
+        network, images, step, tape in
+        let first = task.batch(step).firstIndex(of: images[0]) ?? 0
+        let lane = Lane(number: first / size, step: step, images: images, tape: tape)
+        return change(lane, try task.laneLoss(network, images, step, tape))
+    }
+    return try TrainingLoop(session: session, task: changed, group: world).run()
 }

@@ -65,6 +65,15 @@ enum HDF5Calls {
         return H5Fget_filesize(file, &size) < 0 ? -1 : Int(clamping: size)
     }
 
+    /// Bytes of an open file from an offset on, fewer at its end; nil when they cannot be read.
+    ///
+    /// - Parameter imageSize: The bytes of a file in memory; nil for one on disk.
+    static func bytes(_ file: hid_t, imageSize: Int?, at offset: Int, count: Int) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = CHDF5_read_raw(file, Int64(imageSize ?? -1), Int64(offset), Int64(count), &bytes)
+        return read < 0 ? nil : Array(bytes.prefix(Int(read)))
+    }
+
     static func imageSize(_ file: hid_t) -> Int {
         H5Fget_file_image(file, nil, 0)
     }

@@ -62,6 +62,7 @@ extension HDF5File {
                 throw refusal(path, "\(prefix) is not a hard link (link type \(link))")
             }
         }
+        try requirePlainHeader(prefix.isEmpty ? "/" : prefix, path: path)
         let object = try check(
             H5Oopen(id, prefix.isEmpty ? "/" : prefix, CHDF5_default()), "cannot be opened", object: path)
         guard H5Iget_type(object) == kind else {
@@ -69,6 +70,20 @@ extension HDF5File {
             throw refusal(path, kind == H5I_GROUP ? "is not a group" : "is not a dataset")
         }
         return object
+    }
+
+    /// Makes sure that an object can be opened: libhdf5 does not survive every virtual layout.
+    private func requirePlainHeader(_ object: String, path: String) throws {
+        guard let source else { return }
+        guard CHDF5_has_plain_addresses(id) != 0 else {
+            throw refusal(path, "is in a file with a user block, or with addresses of other than 8 bytes")
+        }
+        let address = try check(CHDF5_header_address(id, object), "cannot be opened", object: path)
+        let imageSize: Int? = if case .image(let bytes) = source { bytes } else { nil }
+        let header = ObjectHeader { [id] in HDF5Calls.bytes(id, imageSize: imageSize, at: $0, count: $1) }
+        guard header.isPlain(at: Int(address)) else {
+            throw refusal(path, "has a virtual or unknown layout, or a header that cannot be followed")
+        }
     }
 
     /// The names along a path. HDF5 gives `.` and `/` a meaning of their own, and ends names at a zero byte.

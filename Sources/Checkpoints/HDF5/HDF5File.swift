@@ -24,8 +24,18 @@ public final class HDF5File {
         return identifier
     }
 
-    init(name: String, opening open: () throws -> hid_t) throws {
+    /// What is being read; nil for a file that is being written.
+    enum Source {
+        case image(bytes: Int)
+        case disk
+    }
+
+    /// Where the bytes are that are not to be trusted; nil for a file that is being written.
+    let source: Source?
+
+    init(name: String, source: Source? = nil, opening open: () throws -> hid_t) throws {
         self.name = name
+        self.source = source
         identifier = try HDF5Library.locked(open)
     }
 
@@ -69,7 +79,7 @@ public final class HDF5File {
     ///   - label: What errors call the file.
     /// - Throws: ``HDF5Error`` when the bytes are not an HDF5 file.
     public static func open(image: [UInt8], label: String) throws -> HDF5File {
-        try HDF5File(name: label) {
+        try HDF5File(name: label, source: .image(bytes: image.count)) {
             let access = try HDF5Calls.accessList(file: label, inMemory: true, reading: true)
             defer { H5Pclose(access) }
             try HDF5Calls.setImage(image, access: access, file: label)
@@ -94,7 +104,7 @@ public final class HDF5File {
     }
 
     private static func open(_ path: String, label: String) throws -> HDF5File {
-        try HDF5File(name: label) {
+        try HDF5File(name: label, source: .disk) {
             let access = try HDF5Calls.accessList(file: label, inMemory: false, reading: true)
             defer { H5Pclose(access) }
             return try check(H5Fopen(path, CHDF5_read_only(), access), "cannot be opened", file: label)
