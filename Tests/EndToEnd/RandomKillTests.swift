@@ -166,8 +166,8 @@ extension EndToEnd {
             }
         }
 
-        /// Fails when a request to stop cuts a save off, or ends a run in another way than with 75. One that is lost passes for
-        /// one that came too late; the tests at chosen moments find that.
+        /// Fails when a request to stop is lost before the student is begun, cuts a save off, or ends a run in another way than
+        /// with 75.
         @Test(.timeLimit(.minutes(600)))
         func `Asked to stop at any moment, every run saves and comes to the same result`() throws {
             let undisturbed = try tinyJob()
@@ -187,12 +187,15 @@ extension EndToEnd {
                 // The last of the handlers that it sets up.
                 let hears = run.processes.contains { $0.name == Program.diptych.rawValue && $0.handles(SIGUSR1) }
                 let isInTime = run.isRunning
+                // The whole of distill and sample lies before the end.
+                let mustStop = isInTime && hears && job.run.steps(of: "student") == 0
                 run.send(signal)
                 let end = try run.end()
                 if isInTime { sent += 1 }
                 switch end.code {
                 case Exit.done:
                     expectSame(try RunResult(end, job.run), expected, "after \(sent) signals")
+                    #expect(!mustStop, "signal \(signal), \(aim), \(place), \(ranks) ranks: the request was lost")
                     if isInTime { ends["too late", default: 0] += 1 }
                     runs += 1
                     job = try tinyJob()
