@@ -66,8 +66,9 @@ test-cluster: build
 	swift build -c release --build-tests --scratch-path .build-tests
 	scripts/test-cluster
 
-# Hours: every crash point and error of a save, power cuts, KILLS kills of jobs/tiny.yaml, random jobs on all rank counts, and
-# SECONDS_EACH seconds of fuzzing for each reader. Prints its figures as lines that begin with `torture:`.
+# Hours: every crash point and error of a save, power cuts, KILLS kills of jobs/tiny.yaml and as many requests to stop it,
+# random jobs on all rank counts, and SECONDS_EACH seconds of fuzzing for each reader. Prints its figures as lines that begin
+# with `torture:`.
 # ERRORS="EROFS EACCES" lets the calls of a save fail with these alone.
 KILLS ?= 200
 SECONDS_EACH ?= 600

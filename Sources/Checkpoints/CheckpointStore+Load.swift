@@ -97,8 +97,15 @@ extension CheckpointStore {
     ///   throws.
     public func search(model: String, until isGood: (Manifest) throws -> Bool) throws {
         for step in try steps(model: model) {
-            guard let manifest = try? manifest(model: model, step: step) else { continue }
-            if try isGood(manifest) { return }
+            let believed: Manifest
+            do {
+                believed = try manifest(model: model, step: step)
+            } catch let error as FileError where !Self.canBePassedOver(error) {
+                throw error
+            } catch {
+                continue
+            }
+            if try isGood(believed) { return }
         }
     }
 

@@ -51,16 +51,20 @@ package struct Examination {
 
     private let program: String
     private let limits: (Manifest) -> Limits
+    private let whileWaiting: () throws -> Void
 
     /// Examines with this program, or another build of it.
     ///
     /// - Parameters:
     ///   - program: The file of `diptych`.
     ///   - limits: What the child for a checkpoint may take.
+    ///   - whileWaiting: Called often while a child reads, whom an error of its ends.
     package init(
         program: String = Machine.program,
-        limits: @escaping (Manifest) -> Limits = { Limits(fileBytes: $0.size, parameters: $0.parameters) }
+        limits: @escaping (Manifest) -> Limits = { Limits(fileBytes: $0.size, parameters: $0.parameters) },
+        whileWaiting: @escaping () throws -> Void = {}
     ) {
+        self.whileWaiting = whileWaiting
         self.program = program
         self.limits = limits
     }
@@ -108,11 +112,17 @@ package struct Examination {
     /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when no process can be started.
     package func requireReadableSplit(of directory: RunDirectory) throws {
         var status = stat()
-        guard lstat(directory.split, &status) == 0 else { return }
+        guard try FileBytes.exists(directory.split), lstat(directory.split, &status) == 0 else { return }
         let limits = Limits(splitBytes: Int(status.st_size))
         let found = try fault(of: directory.split, by: ExamineSplitCommand.name, [directory.path], within: limits)
-        let hash = try? sha256Hex(ofFile: directory.split)
-        guard let found, hash == (try? directory.recordedSplitHash()) else { return }
+        guard let found else { return }
+        do {
+            guard try sha256Hex(ofFile: directory.split) == directory.recordedSplitHash() else { return }
+        } catch let failure as DiptychFailure where failure.code == .badData {
+            return  // no hash is recorded
+        } catch let error as Checkpoints.FileError {
+            throw DiptychFailure(.inputOutput, printable("\(error)"))
+        }
         throw DiptychFailure(.badData, printable(found))
     }
 
@@ -158,7 +168,8 @@ package struct Examination {
         let arguments =
             [command, "--memory", "\(limits.memory)", "--seconds", "\(limits.seconds)", "--"] + names
         // A disk may be slow; time of the processor is what a file can steal.
-        let answer = ShortCommand.run(program, arguments, machine, seconds: Double(60 + 20 * limits.seconds))
+        let answer = try ShortCommand.run(
+            program, arguments, machine, seconds: Double(60 + 20 * limits.seconds), whileWaiting: whileWaiting)
         guard let end = answer.end else {
             throw DiptychFailure(.inputOutput, "\(program) cannot be started to read \(path): \(answer.complaint)")
         }

@@ -1,10 +1,11 @@
 import Foundation
 import Jobs
 
-/// Heeds requests to stop while a run waits for its directory: there are no ranks yet that would have to save.
+/// Heeds requests to stop while a run waits for its directory or examines what it takes: there are no ranks yet that would have to save.
 final class StopBeforeStart {
     private let signals: any StopSignals
     private let say: (String) -> Void
+    private let occasion: String
     private var interrupted: Stopwatch?
 
     /// Seconds after a first Ctrl-C in which a second one is one.
@@ -15,7 +16,9 @@ final class StopBeforeStart {
     /// - Parameters:
     ///   - signals: This process's signals.
     ///   - say: Told what a first Ctrl-C does.
-    init(signals: any StopSignals, say: @escaping (String) -> Void) {
+    ///   - occasion: What is being done meanwhile.
+    init(signals: any StopSignals, say: @escaping (String) -> Void, occasion: String) {
+        self.occasion = occasion
         self.signals = signals
         self.say = say
     }
@@ -25,29 +28,28 @@ final class StopBeforeStart {
     /// - Throws: `DiptychFailure` when the wait is to end: 75, or 130 after a second SIGINT.
     func look() throws {
         for signal in signals.take() {
-            guard signal == SIGINT else { throw Self.stopped }
+            guard signal == SIGINT else { throw stopped }
             guard interrupted == nil else {
                 throw DiptychFailure(
                     .interrupted,
-                    "interrupted twice while waiting for the run's directory; nothing was started, the same command goes on"
+                    "interrupted twice while \(occasion); nothing was started, the same command goes on"
                 )
             }
             interrupted = Stopwatch()
             say("stopping: nothing was started yet; press Ctrl-C again to end as interrupted")
         }
-        if let interrupted, interrupted.seconds > Self.patience { throw Self.stopped }
+        if let interrupted, interrupted.seconds > Self.patience { throw stopped }
     }
 
     /// To be called when the wait is over.
     ///
     /// - Throws: `DiptychFailure` with code 75 when an end was asked for meanwhile.
     func conclude() throws {
-        if interrupted != nil { throw Self.stopped }
+        if interrupted != nil { throw stopped }
     }
 
-    private static var stopped: DiptychFailure {
+    private var stopped: DiptychFailure {
         DiptychFailure(
-            .stopped,
-            "asked to stop while waiting for the run's directory; nothing was started, the same command goes on")
+            .stopped, "asked to stop while \(occasion); nothing was started, the same command goes on")
     }
 }

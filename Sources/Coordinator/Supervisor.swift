@@ -71,12 +71,13 @@ final class Supervisor {
     /// Starts the ranks and waits for their end.
     ///
     /// - Returns: What rank 0 wrote, or what is known without it.
-    /// - Throws: `DiptychFailure` when the ranks could not be started.
+    /// - Throws: `DiptychFailure` when the ranks could not be started, or what they came to cannot be read;
+    ///   `SystemCallError` when what an earlier execution came to cannot be removed.
     func run() throws -> Outcome {
         let directory = assignment.directory
         noteSweep(Leftovers.killRanks(of: directory), Leftovers.sweep(assignment.invocation.scratch))
         CrashLoop.noteLaunch(assignment.job, in: directory)
-        Outcome.remove(from: directory)
+        try Outcome.remove(from: directory)
         Heartbeat.removeAll(in: directory)
         try Leftovers.prepare(assignment.invocation.scratch)
         defer { Leftovers.sweep(assignment.invocation.scratch) }
@@ -96,7 +97,7 @@ final class Supervisor {
         watch(child, log)
         notices.take().forEach(progress.say)
         progress.finish()
-        return conclude(child)
+        return try conclude(child)
     }
 
     private func watch(_ child: ChildProcess, _ log: WorkerLog) {
@@ -211,7 +212,7 @@ final class Supervisor {
         child.killSession()
     }
 
-    private func conclude(_ child: ChildProcess) -> Outcome {
+    private func conclude(_ child: ChildProcess) throws -> Outcome {
         let directory = assignment.directory
         // Ranks that outlive mpirun belong to no job any more.
         child.killSession()
@@ -224,8 +225,9 @@ final class Supervisor {
                 message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")
         }
         // Ranks that were ended because one of them hung may still have saved and said that they stopped on request.
-        if silenceVerdict != nil { Outcome.remove(from: directory) }
-        if let outcome = Outcome.read(from: directory) {
+        if silenceVerdict != nil {
+            try? Outcome.remove(from: directory)
+        } else if let outcome = try readOutcome() {
             if !CrashLoop.isDeath(outcome.exit) { CrashLoop.forget(in: directory) }
             return outcome
         }
@@ -233,6 +235,18 @@ final class Supervisor {
         if !CrashLoop.isDeath(failure.code) { CrashLoop.forget(in: directory) }
         events?.append(.failed, ["exit": .integer(Int(failure.code.rawValue)), "message": .string(failure.message)])
         return Outcome(exit: failure.code, message: failure.message)
+    }
+
+    /// What rank 0 wrote; nil when it wrote nothing.
+    private func readOutcome() throws -> Outcome? {
+        do throws(SystemCallError) {
+            return try Outcome.read(from: assignment.directory)
+        } catch {
+            throw DiptychFailure(
+                .inputOutput,
+                "the ranks have ended, but how cannot be read: \(error.description). What they saved stays; the same "
+                    + "command goes on")
+        }
     }
 
     /// Why the ranks ended without an outcome.

@@ -17,9 +17,12 @@ public enum CrashLoop {
     }
 
     /// Notes that the ranks are about to be started. Until the end is known, that counts as a death.
+    ///
+    /// Where the deaths so far cannot be read, their record stays as it is.
     public static func noteLaunch(_ job: Job, in directory: RunDirectory) {
-        let record = Record(deaths: deaths(job, in: directory) + 1, progress: progress(job, in: directory))
-        guard let bytes = try? JSONEncoder().encode(record) else { return }
+        guard let deaths = try? deaths(job, in: directory), let progress = try? progress(job, in: directory),
+            let bytes = try? JSONEncoder().encode(Record(deaths: deaths + 1, progress: progress))
+        else { return }
         // A disk too full for this is no reason not to run.
         try? FileBytes.replace(directory.deaths, with: bytes)
     }
@@ -34,33 +37,39 @@ public enum CrashLoop {
 
     /// Throws when the run has died too often where it stands.
     ///
-    /// - Throws: `DiptychFailure` with code 70.
+    /// - Throws: `DiptychFailure` with code 70; 74 when the record of deaths, or what tells how far it got, cannot be read.
     static func check(_ job: Job, in directory: RunDirectory) throws {
-        let deaths = deaths(job, in: directory)
+        let deaths: Int
+        do {
+            deaths = try self.deaths(job, in: directory)
+        } catch let error as SystemCallError {
+            throw error.failure
+        }
         guard deaths >= limit else { return }
+        let place = try progress(job, in: directory)
         throw DiptychFailure(
             .internalError,
             "the run in \(printable(directory.path)) has died \(deaths) times in a row without getting further than "
-                + "\(progress(job, in: directory)), so it is not started again. Look at "
+                + "\(place), so it is not started again. Look at "
                 + "\(printable(directory.workerOutput)) for the reason; once it is mended, add --retry")
     }
 
-    private static func deaths(_ job: Job, in directory: RunDirectory) -> Int {
-        guard let bytes = try? FileBytes.read(directory.deaths, limit: 65_536),
+    private static func deaths(_ job: Job, in directory: RunDirectory) throws -> Int {
+        guard let bytes = try FileBytes.readIfThere(directory.deaths, limit: RunDirectory.largestNote),
             let record = try? JSONDecoder().decode(Record.self, from: bytes),
-            record.progress == progress(job, in: directory)
+            try record.progress == progress(job, in: directory)
         else { return 0 }
         // A rank that failed by itself has said so in the outcome.
-        if let outcome = Outcome.read(from: directory), !isDeath(outcome.exit) { return 0 }
+        if let outcome = try Outcome.read(from: directory), !isDeath(outcome.exit) { return 0 }
         return min(max(0, record.deaths), mostDeaths)
     }
 
     /// Where the run stands, in words.
-    private static func progress(_ job: Job, in directory: RunDirectory) -> String {
-        let steps = job.models.compactMap { model in
-            directory.checkpointSteps(of: model.name).last.map { "\(model.name) at step \($0)" }
+    private static func progress(_ job: Job, in directory: RunDirectory) throws -> String {
+        let steps = try job.models.compactMap { model in
+            try directory.checkpointSteps(of: model.name).last.map { "\(model.name) at step \($0)" }
         }
         if !steps.isEmpty { return "checkpoints of " + steps.joined(separator: ", ") }
-        return access(directory.split, F_OK) == 0 ? "the split" : "the start"
+        return try FileBytes.exists(directory.split) ? "the split" : "the start"
     }
 }

@@ -21,9 +21,12 @@ public struct Execution: Hashable, Sendable {
         return execution
     }
 
-    /// Whether no later execution has begun; true when that cannot be told.
-    public func isCurrent(in directory: RunDirectory) -> Bool {
-        guard let bytes = try? FileBytes.read(directory.execution, limit: 4096) else { return true }
+    /// Whether no later execution has begun.
+    ///
+    /// - Throws: `SystemCallError` when that cannot be told now: whoever is cut off may be cut off from this file, too, so
+    ///   nothing may be written before it can be. No execution removes the file, so that it is missing tells nothing.
+    public func isCurrent(in directory: RunDirectory) throws(SystemCallError) -> Bool {
+        let bytes = try FileBytes.read(directory.execution, limit: 4096)
         return String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines) == name
     }
 }

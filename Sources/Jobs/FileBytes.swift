@@ -52,6 +52,26 @@ public enum FileBytes {
         try asSystemCall { Data(try InputFile(path).bytes(limit: limit)) }
     }
 
+    /// Reads a file of a run that need not be there.
+    ///
+    /// - Returns: Its bytes; nil when nothing has the name.
+    /// - Throws: `SystemCallError` when it cannot be read now: whoever took it for absent would be wrong about the run.
+    public static func readIfThere(_ path: String, limit: Int = largest) throws(SystemCallError) -> Data? {
+        do throws(SystemCallError) {
+            return try read(path, limit: limit)
+        } catch {
+            guard error.isMissing else { throw error }
+            return nil
+        }
+    }
+
+    /// Whether anything has a name.
+    ///
+    /// - Throws: `SystemCallError` when the system does not tell.
+    public static func exists(_ path: String) throws(SystemCallError) -> Bool {
+        try asSystemCall { try Folder.contains(path) }
+    }
+
     /// Reads the last bytes of a regular file.
     ///
     /// - Parameters:

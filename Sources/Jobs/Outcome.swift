@@ -74,14 +74,20 @@ public struct Outcome: Codable, Hashable, Sendable {
 
     /// Reads `outcome.json`.
     ///
-    /// - Returns: The outcome, or nil when there is none that can be read.
-    public static func read(from directory: RunDirectory) -> Outcome? {
-        guard let bytes = try? FileBytes.read(directory.outcome, limit: RunDirectory.largestNote) else { return nil }
+    /// - Returns: The outcome, or nil when there is none, or something else in its place.
+    /// - Throws: `SystemCallError` when the file cannot be read now.
+    public static func read(from directory: RunDirectory) throws(SystemCallError) -> Outcome? {
+        let bytes = try FileBytes.readIfThere(directory.outcome, limit: RunDirectory.largestNote)
+        guard let bytes else { return nil }
         return try? JSONDecoder().decode(Outcome.self, from: bytes)
     }
 
     /// Removes `outcome.json`; to be called before ranks start.
-    public static func remove(from directory: RunDirectory) {
-        unlink(directory.outcome)
+    ///
+    /// - Throws: `SystemCallError` when it stays: it would be taken for the outcome of those ranks.
+    public static func remove(from directory: RunDirectory) throws(SystemCallError) {
+        guard unlink(directory.outcome) != 0 else { return }
+        let error = SystemCallError(directory.outcome, "remove")
+        if !error.isMissing { throw error }
     }
 }

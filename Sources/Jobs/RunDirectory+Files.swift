@@ -5,7 +5,7 @@ import Foundation
 /// reader waiting for ever, or never ends.
 extension RunDirectory {
     /// Bytes that files of a few lines may have: the outcome, the submission, the profile.
-    static let largestNote = 1 << 20
+    package static let largestNote = 1 << 20
     /// Bytes that the event log may have, far more than a year of executions writes.
     static let largestEventLog = 256 << 20
     /// Bytes that what ranks print, or what SLURM keeps of a job, may have.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// Where everything of a run lies.
@@ -63,7 +64,17 @@ public struct RunDirectory: Hashable, Sendable {
     public var submission: String { path + "/submission.json" }
 
     /// Whether a job was ever prepared here.
-    public var isPrepared: Bool { access(job, F_OK) == 0 }
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when the system does not tell: a run that is there must not be begun anew.
+    public var isPrepared: Bool {
+        get throws {
+            do throws(SystemCallError) {
+                return try FileBytes.exists(job)
+            } catch {
+                throw error.failure
+            }
+        }
+    }
 
     /// Whether Diptych prepared it: a folder in which somebody keeps a job file of that name is no run.
     public var isRun: Bool {
@@ -118,7 +129,7 @@ public struct RunDirectory: Hashable, Sendable {
     /// - Throws: `DiptychFailure` with code 74 when it is not there, 64 when it is not a job or was edited by hand, 65 when
     ///   something under the name of one of the run's files is none.
     public func readJob() throws -> Job {
-        guard isPrepared else {
+        guard try isPrepared else {
             throw DiptychFailure(.inputOutput, "\(printable(path)) is not a run: it has no job.yaml")
         }
         try requireRegularFiles()
@@ -143,9 +154,14 @@ public struct RunDirectory: Hashable, Sendable {
 
     /// What `split.h5.sha256` says.
     ///
-    /// - Throws: `DiptychFailure` with code 65 when it is missing or not a line of `sha256sum`.
+    /// - Throws: `DiptychFailure` with code 65 when it is missing or not a line of `sha256sum`, 74 when it cannot be read.
     public func recordedSplitHash() throws -> String {
-        let bytes = (try? FileBytes.read(splitHash, limit: 4096)) ?? Data()
+        let bytes: Data
+        do throws(SystemCallError) {
+            bytes = try FileBytes.readIfThere(splitHash, limit: 4096) ?? Data()
+        } catch {
+            throw error.failure
+        }
         let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
         guard words.count == 2, words[1] == "split.h5", words[0].wholeMatch(of: /[0-9a-f]{64}/) != nil else {
             throw DiptychFailure(
@@ -169,8 +185,15 @@ public struct RunDirectory: Hashable, Sendable {
     private static let hashLine = "# hash: "
 
     /// The steps for which a model has a checkpoint with its manifest, ascending; by name alone, nothing is verified.
-    public func checkpointSteps(of model: String) -> [Int] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints(of: model))) ?? []
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when the folder cannot be listed: that is not to have none.
+    public func checkpointSteps(of model: String) throws -> [Int] {
+        let names: [String]
+        do {
+            names = try Folder.names(checkpoints(of: model))
+        } catch let error as FileError {
+            throw SystemCallError(error).failure
+        }
         return names.compactMap { name in
             guard name.hasPrefix("step-"), name.hasSuffix(".json") else { return nil }
             return Int(name.dropFirst(5).dropLast(5))

@@ -48,7 +48,7 @@ public struct RunPreparation: Sendable {
         job.numerics.convolutions = job.numerics.convolutions.map(absolutePath)
         job.teachersFrom = job.teachersFrom.map(absolutePath)
         var differences: [Job.Difference] = []
-        let isResumed = directory.isPrepared
+        let isResumed = try directory.isPrepared
         if !isResumed {
             try directory.copyConvolutions(of: job)
         } else {
@@ -62,7 +62,7 @@ public struct RunPreparation: Sendable {
         try TeacherSource.check(job, in: directory)
         try directory.write(job)
         var steps: [String: Int] = [:]
-        for model in job.models { steps[model.name] = directory.checkpointSteps(of: model.name).last }
+        for model in job.models { steps[model.name] = try directory.checkpointSteps(of: model.name).last }
         return RunPreparation(
             directory: directory, lock: lock, job: job, isResumed: isResumed, differences: differences,
             resumeSteps: steps)
@@ -89,7 +89,9 @@ public struct RunPreparation: Sendable {
                     + "Add --extend to train on, or give another directory: --run \(freeName(directory.path))")
         }
         for difference in longer {
-            guard let reason = whyStepsAreFinal(difference.key, older: older, directory: directory) else { continue }
+            guard let reason = try whyStepsAreFinal(difference.key, older: older, directory: directory) else {
+                continue
+            }
             throw DiptychFailure(
                 .usage,
                 "`\(difference.key)` cannot grow any more in \(printable(directory.path)): \(reason). Give the longer "
@@ -110,15 +112,17 @@ public struct RunPreparation: Sendable {
     }
 
     /// Why training longer would not give what the longer job gives from the start; nil if it would.
-    private static func whyStepsAreFinal(_ key: String, older: Job, directory: RunDirectory) -> String? {
+    private static func whyStepsAreFinal(_ key: String, older: Job, directory: RunDirectory) throws -> String? {
         let phase: Phase = key == "teach.steps" ? .teach : .distill
-        if phase == .teach, let student = older.student, !directory.checkpointSteps(of: student.name).isEmpty {
+        if phase == .teach, let student = older.student, try !directory.checkpointSteps(of: student.name).isEmpty {
             return "the student has begun to learn from the teachers as they are"
         }
         for model in older.models where model.phase == phase {
             let options = older.options(of: model)
             let constant = options.steps - options.decaySteps
-            if options.decaySteps > 0, let newest = directory.checkpointSteps(of: model.name).last, newest > constant {
+            if options.decaySteps > 0, let newest = try directory.checkpointSteps(of: model.name).last,
+                newest > constant
+            {
                 return "the learning rate of \(model) has decayed since step \(constant), and its newest checkpoint is "
                     + "of step \(newest)"
             }

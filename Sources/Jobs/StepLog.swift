@@ -95,6 +95,11 @@ public final class StepLog {
         try flush()
     }
 
+    /// Keeps a line that may not be written yet; it is, with the next.
+    package func hold(_ record: StepRecord) {
+        recent.append(contentsOf: record.line.utf8)
+    }
+
     private func flush() throws {
         if isTorn {
             guard ftruncate(descriptor, off_t(durable + written)) == 0 else { throw SystemCallError(path, "ftruncate") }

@@ -49,7 +49,7 @@ public struct TeacherSource: Sendable {
     public static func pending(
         _ job: Job, in directory: RunDirectory
     ) throws -> (source: TeacherSource, teachers: [TrainedModel])? {
-        let missing = job.taughtModels.filter { directory.checkpointSteps(of: $0.name).isEmpty }
+        let missing = try job.taughtModels.filter { try directory.checkpointSteps(of: $0.name).isEmpty }
         guard !missing.isEmpty, let source = try TeacherSource(of: job) else { return nil }
         return (source, missing)
     }
@@ -58,7 +58,7 @@ public struct TeacherSource: Sendable {
     ///
     /// - Throws: `DiptychFailure` with code 65.
     public func requireFinished(_ model: TrainedModel) throws {
-        let step = directory.checkpointSteps(of: model.name).last ?? 0
+        let step = try directory.checkpointSteps(of: model.name).last ?? 0
         guard step != job.teach.steps else { return }
         throw Self.refusal(
             .badData,
@@ -94,8 +94,8 @@ extension Job {
 
     /// The teachers that are, or were, taken from another run and are not trained in this one: a job that names a run
     /// takes those that were never saved.
-    package func takenTeachers(in directory: RunDirectory) -> [TrainedModel] {
+    package func takenTeachers(in directory: RunDirectory) throws -> [TrainedModel] {
         guard teachersFrom != nil else { return [] }
-        return taughtModels.filter { directory.checkpointSteps(of: $0.name).allSatisfy { $0 == teach.steps } }
+        return try taughtModels.filter { try directory.checkpointSteps(of: $0.name).allSatisfy { $0 == teach.steps } }
     }
 }

@@ -75,7 +75,7 @@ extension Session {
         let demands: [Demand] = try world.allGather(Demand(host: world.host, limits: limits))
         let placement = try placement()
         try world.onRoot {
-            guard let (phase, bytes) = leastBytes(placement) else { return }
+            guard let (phase, bytes) = try leastBytes(placement) else { return }
             for (host, demands) in Dictionary(grouping: demands, by: \.host).sorted(by: { $0.key < $1.key }) {
                 try Self.require(bytes, in: phase, of: demands.map(\.limits), host: host)
             }
@@ -85,13 +85,13 @@ extension Session {
     /// The phase that is still to be trained and takes most, and what every rank needs there at least: weights, teachers, an even
     /// share of the optimizer's state, and activations or gradients, which come while those go. Copies of weights, scratch
     /// memory, images and the program come on top.
-    private func leastBytes(_ placement: Placement) -> (phase: Phase, bytes: Int)? {
+    private func leastBytes(_ placement: Placement) throws -> (phase: Phase, bytes: Int)? {
         let plan = MemoryPlan(
             job: job, placement: placement,
             cost: MemoryPlan.NetworkCost(network, job: job, includesScratch: false),
-            taken: job.takenTeachers(in: directory))
-        let unfinished = Set(
-            job.models.filter { directory.checkpointSteps(of: $0.name).last ?? 0 < job.options(of: $0).steps }.map(
+            taken: try job.takenTeachers(in: directory))
+        let unfinished = try Set(
+            job.models.filter { try directory.checkpointSteps(of: $0.name).last ?? 0 < job.options(of: $0).steps }.map(
                 \.phase))
         let vector = 4 * plan.paddedParameters
         return plan.phases.filter { unfinished.contains($0.phase) }.map { phase in

@@ -26,15 +26,16 @@ package enum RunProfile {
 
     /// Records the profile of a new run, or compares it with what an earlier execution recorded. Called on one rank.
     ///
-    /// - Throws: `DiptychFailure` with code 64 if the run was begun where other bits are computed.
+    /// - Throws: `DiptychFailure` with code 64 if the run was begun where other bits are computed, `SystemCallError` if the
+    ///   record cannot be read.
     package static func check(_ profile: NumericsProfile, in directory: RunDirectory) throws {
         let path = path(in: directory)
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard try FileBytes.exists(path) else {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             return try AtomicFile.write([UInt8](encoder.encode(profile)), to: path)
         }
-        let differences = differences(of: profile, from: directory)
+        let differences = try differences(of: profile, from: directory)
         guard differences.isEmpty else {
             throw DiptychFailure(
                 .usage,
@@ -46,9 +47,14 @@ package enum RunProfile {
     }
 
     /// What makes a machine compute other bits than a run has recorded.
-    static func differences(of profile: NumericsProfile, from directory: RunDirectory) -> [String] {
-        let recorded = try? JSONDecoder().decode(NumericsProfile.self, from: Data(FileBytes.read(path(in: directory))))
-        return recorded.map { profile.differences(from: $0) } ?? ["the record \(path(in: directory)) cannot be read"]
+    ///
+    /// - Throws: `SystemCallError` if the record is there and cannot be read.
+    static func differences(of profile: NumericsProfile, from directory: RunDirectory) throws -> [String] {
+        let bytes = try FileBytes.readIfThere(path(in: directory), limit: RunDirectory.largestNote) ?? Data()
+        let recorded = try? JSONDecoder().decode(NumericsProfile.self, from: bytes)
+        return recorded.map { profile.differences(from: $0) } ?? [
+            "the record \(path(in: directory)) is missing or damaged"
+        ]
     }
 
     private static func path(in directory: RunDirectory) -> String { directory.path + "/profile.json" }

@@ -124,9 +124,11 @@ extension Session {
             let parameters = UNet2D(network).parameters
             let estimate = CheckpointEstimate(
                 parameters: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
-            let needed = job.diskBytes(of: estimate, taken: job.takenTeachers(in: directory)) { model in
-                let saved = directory.checkpointSteps(of: model.name)
-                return saved.last.map { $0 >= job.options(of: model).steps } == true ? nil : saved.count
+            let steps = try job.models.map { ($0, try directory.checkpointSteps(of: $0.name)) }
+            let saved = Dictionary(uniqueKeysWithValues: steps)
+            let needed = try job.diskBytes(of: estimate, taken: job.takenTeachers(in: directory)) { model in
+                let steps = saved[model] ?? []
+                return steps.last.map { $0 >= job.options(of: model).steps } == true ? nil : steps.count
             }
             let free = try freeBytes(directory.checkpoints)
             guard free >= needed else {

@@ -124,10 +124,29 @@ extension Session {
     /// Ends this rank when the run already goes on without it, as after its node was cut off.
     ///
     /// To be called before anything is written that the present execution also writes. No collective.
-    func requireCurrentExecution() throws {
-        guard let execution, !execution.isCurrent(in: directory) else { return }
-        throw DiptychFailure(
-            .rankLost, "a later execution of this run has begun; this one was cut off from it and ends without writing")
+    ///
+    /// - Parameter seconds: How long to try again while it cannot be told.
+    /// - Throws: `DiptychFailure` with code 71 when a later execution has begun, 74 when it cannot be told.
+    func requireCurrentExecution(patience seconds: Double = 10) throws {
+        guard let execution else { return }
+        let clock = Stopwatch()
+        while true {
+            do throws(SystemCallError) {
+                if try execution.isCurrent(in: directory) { return }
+            } catch {
+                if clock.seconds < seconds {
+                    usleep(200_000)
+                    continue
+                }
+                throw DiptychFailure(
+                    .inputOutput,
+                    "\(error.description): whether a later execution of this run has begun cannot be told, so nothing is "
+                        + "written")
+            }
+            throw DiptychFailure(
+                .rankLost,
+                "a later execution of this run has begun; this one was cut off from it and ends without writing")
+        }
     }
 }
 

@@ -40,7 +40,9 @@ extension Session {
 
     /// Throws unless the other run has computed as this one does.
     private func requireSameProfile(as source: TeacherSource) throws {
-        let differences = RunProfile.differences(of: .current(), from: source.directory)
+        let differences = try reading("the record of its machine", of: source) {
+            try RunProfile.differences(of: .current(), from: source.directory)
+        }
         guard !differences.isEmpty else { return }
         throw TeacherSource.refusal(
             .usage,

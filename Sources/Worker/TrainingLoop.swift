@@ -160,13 +160,25 @@ package final class TrainingLoop {
         archive.noteSaved()
         rate.count(images: options.batch)
         if group.rank == 0 {
-            try session.requireCurrentExecution()
-            let record = StepRecord(
-                step: step, loss: result.loss, learningRate: settings.learningRate, gradientNorm: result.gradientNorm)
-            session.tolerate("log") { try log?.append(record) }
+            try write(
+                StepRecord(
+                    step: step, loss: result.loss, learningRate: settings.learningRate,
+                    gradientNorm: result.gradientNorm))
         }
         beat(step + 1, loss: result.loss)
         return result
+    }
+
+    /// Adds a line to the log; while the disk is full, or whether this execution may write cannot be told, it waits for the
+    /// next one.
+    private func write(_ record: StepRecord) throws {
+        do {
+            try session.requireCurrentExecution(patience: 0)
+        } catch let failure as DiptychFailure where failure.code == .inputOutput {
+            log?.hold(record)
+            return session.noteFailure("log", failure)
+        }
+        session.tolerate("log") { try log?.append(record) }
     }
 
     /// This rank's sign of life.
@@ -230,13 +242,14 @@ package final class TrainingLoop {
     private func save(_ step: Int, isLast: Bool) throws {
         let isLogged = try group.onRoot { () -> Bool in
             do {
+                try session.requireCurrentExecution(patience: isLast ? 10 : 0)
                 try log?.synchronize()
                 return true
             } catch {
                 // The one on its way is from before, and good.
                 archive.settle()
                 session.noteFailure("checkpoint of \(task.model.name)", error)
-                if isLast { throw error }
+                if isLast || (error as? DiptychFailure)?.code == .rankLost { throw error }
                 return false
             }
         }

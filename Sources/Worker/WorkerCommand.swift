@@ -54,7 +54,7 @@ public struct WorkerCommand: ParsableCommand {
                     let prepared = try RunPreparation.open(
                         job: job, run: self.directory, extend: extend, retry: retry)
                     CrashLoop.noteLaunch(prepared.job, in: prepared.directory)
-                    Outcome.remove(from: prepared.directory)
+                    try Outcome.remove(from: prepared.directory)
                     preparation.value = prepared
                     return prepared.directory.path
                 }
@@ -78,9 +78,9 @@ public struct WorkerCommand: ParsableCommand {
             let directory = RunDirectory(self.directory)
             let execution = execution.map { Execution(name: $0) }
             let process = WorkerProcess(isSupervised: true)
-            // A former execution must not leave its outcome to the present one.
+            // A former execution must not leave its outcome to the present one, nor may one that may be a former one.
             let code = process.run(
-                directory: { execution?.isCurrent(in: directory) == false ? nil : directory },
+                directory: { execution.map { (try? $0.isCurrent(in: directory)) ?? false } ?? true ? directory : nil },
                 { world in
                     if let ranks { try checkSize(of: world, started: ranks) }
                     return try train(directory, on: world, execution: execution)

@@ -43,8 +43,11 @@ struct WorkerProcess {
         // A rank that fails because of another leaves the word to that one, whose abort ends this process, too.
         if (error as? CommunicationError)?.isEcho == true { waitForTheFirst() }
         let failure = DiptychFailure(error)
-        if let directory, Outcome.read(from: directory) == nil {
-            try? Outcome(exit: failure.code, message: failure.message).write(to: directory)
+        if let directory {
+            // Another rank may have had the word before; what cannot be read may be its.
+            if case .success(nil) = Result(catching: { try Outcome.read(from: directory) }) {
+                try? Outcome(exit: failure.code, message: failure.message).write(to: directory)
+            }
         }
         do {
             try world.abort(code: failure.code.rawValue, reason: failure.message) { say($0) }

@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import TestSupport
 import Testing
 
 /// Requests to stop while `diptych run` waits for a directory that the ranks of a killed run still hold.
@@ -76,5 +77,30 @@ import Testing
         let end = try wait.end()
         #expect(end.code == 75 && end.error.contains("nothing was started"), "\(end)")
         #expect(end.output.contains("\"exit\":75"), "\(end.output)")
+    }
+
+    /// A teacher that keeps its examiner busy for seconds of processor time, and many more where that is scarce.
+    ///
+    /// Fails when signals are heard only after the examination, which then ends with 65.
+    @Test(arguments: [[SIGTERM], [SIGINT, SIGINT]])
+    func aRequestToStopEndsTheExaminationOfTeachers(_ signals: [Int32]) throws {
+        let run = try LethalRun(models: ["teacher-0", "teacher-1"], steps: 10...10)
+        try run.put(LethalRun.bytes("doubling"), model: "teacher-0", step: 10)
+        let running = try run.cluster.start(
+            "run", "job.yaml", "--run", "runs/new", "--set", "teachers.from=runs/fake", "--json")
+        let examiners = { LiveProcess.all(of: "diptych", given: run.directory.checkpoints) }
+        let clock = ContinuousClock()
+        let start = clock.now
+        while examiners().isEmpty, clock.now - start < .seconds(30) { usleep(5000) }
+        running.send(signals[0])
+        if signals.count > 1 {
+            running.waitForError("press Ctrl-C again")
+            running.send(signals[1])
+        }
+        let end = try running.result()
+        #expect(end.code == (signals.count > 1 ? 130 : 75), "\(end)")
+        #expect(end.error.contains("while preparing the run; nothing was started"), "\(end)")
+        #expect(examiners().isEmpty, "an examiner lives on")
+        #expect(try !run.ranksWereStarted())
     }
 }

@@ -189,7 +189,7 @@ import Testing
         usleep(100_000)
         let next = try cluster.start("run", "job.yaml", "--ranks", "2")
         try cluster.wait(for: "runs/fake/outcome.json")
-        #expect(Outcome.read(from: RunDirectory(cluster.folder + "/runs/fake"))?.exit == .stopped)
+        #expect(try Outcome.read(from: RunDirectory(cluster.folder + "/runs/fake"))?.exit == .stopped)
         usleep(1_500_000)
         next.send(SIGTERM)
         let end = try next.result()

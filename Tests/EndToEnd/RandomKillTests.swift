@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// `make torture`: jobs/tiny.yaml is killed again and again, anywhere, on random rank counts, and resumed, until it is
-    /// done; then begun anew. Prints what was killed where.
-    @Suite(.serialized, .enabled(if: Kills.count > 0, "set DIPTYCH_KILLS, as make torture does"))
+    /// `make torture`: jobs/tiny.yaml is killed, or asked to stop, again and again, anywhere, on random rank counts, and
+    /// resumed, until it is done; then begun anew. Prints what happened where.
+    @Suite(.serialized, .enabled(if: Kills.count + Kills.signals > 0, "set DIPTYCH_KILLS, as make torture does"))
     struct RandomKillTests {
         /// Where a kill is wanted.
         private enum Target: String, CaseIterable {
@@ -72,7 +72,7 @@ extension EndToEnd {
             return false
         }
 
-        @Test(.timeLimit(.minutes(600)))
+        @Test(.timeLimit(.minutes(600)), .enabled(if: Kills.count > 0))
         func `Killed anywhere again and again, every run comes to the same result`() throws {
             let undisturbed = try tinyJob()
             let expected = try RunResult(undisturbed.finish(ranks: 2), undisturbed.run)
@@ -133,6 +133,90 @@ extension EndToEnd {
             )
         }
 
+        /// Where a request to stop is wanted.
+        private enum Aim: CaseIterable {
+            /// From the first instruction of `diptych run` on.
+            case start
+            case anywhere
+            case betweenPhases
+            /// While the outcome is written.
+            case end
+        }
+
+        /// Lets a run come to where a request to stop is wanted, or to its end.
+        private func wait(
+            for aim: Aim, _ run: ProgramRun, _ job: TinyJob, within seconds: Double, using generator: inout Generator
+        ) {
+            let part = Double.random(in: 0..<1, using: &generator)
+            func pass(_ seconds: Double) {
+                let end = Date().addingTimeInterval(seconds)
+                while run.isRunning, Date() < end { usleep(500) }
+            }
+            switch aim {
+            case .start: pass(part * 0.8)
+            case .anywhere: pass(part * seconds)
+            case .betweenPhases:
+                pass(part * seconds / 2)
+                let first = phase(job, run)
+                while run.isRunning, phase(job, run) == first { usleep(200) }
+                pass(part * 0.02)
+            case .end:
+                while run.isRunning, job.run.bytes("samples/student.npz") == nil { usleep(200) }
+                pass(part * 0.2)
+            }
+        }
+
+        /// Fails when a request to stop is lost before the student is begun, cuts a save off, or ends a run in another way than
+        /// with 75.
+        @Test(.timeLimit(.minutes(600)))
+        func `Asked to stop at any moment, every run saves and comes to the same result`() throws {
+            let undisturbed = try tinyJob()
+            let whole = try undisturbed.finish(ranks: 2)
+            let expected = try RunResult(whole, undisturbed.run)
+            var generator = Generator(state: Kills.seed)
+            var (sent, runs) = (0, 0)
+            var ends: [String: Int] = [:]
+            var job = try tinyJob()
+            while sent < Kills.signals {
+                let ranks = Int.random(in: 1...4, using: &generator)
+                let signal = [SIGUSR1, SIGTERM, SIGINT].randomElement(using: &generator) ?? SIGINT
+                let aim = Aim.allCases.randomElement(using: &generator) ?? .anywhere
+                let run = try ProgramRun(.diptych, job.arguments(ranks: ranks), in: job.folder)
+                wait(for: aim, run, job, within: whole.seconds, using: &generator)
+                let place = phase(job, run) ?? "start or end"
+                // The last of the handlers that it sets up.
+                let hears = run.processes.contains { $0.name == Program.diptych.rawValue && $0.handles(SIGUSR1) }
+                let isInTime = run.isRunning
+                // The whole of distill and sample lies before the end.
+                let mustStop = isInTime && hears && job.run.steps(of: "student") == 0
+                run.send(signal)
+                let end = try run.end()
+                if isInTime { sent += 1 }
+                switch end.code {
+                case Exit.done:
+                    expectSame(try RunResult(end, job.run), expected, "after \(sent) signals")
+                    #expect(!mustStop, "signal \(signal), \(aim), \(place), \(ranks) ranks: the request was lost")
+                    if isInTime { ends["too late", default: 0] += 1 }
+                    runs += 1
+                    job = try tinyJob()
+                case Exit.stopped:
+                    ends[place, default: 0] += 1
+                    for model in ["teacher-0", "teacher-1", "student"] {
+                        let steps = job.run.steps(of: model)
+                        #expect(job.run.checkpoints(of: model).last ?? 0 == steps, "\(model), \(place): its own step")
+                    }
+                case nil where !hears: ends["before it takes signals", default: 0] += 1
+                case let code:
+                    Issue.record("signal \(signal), \(aim), \(place), \(ranks) ranks: \(code ?? -1) \(end.error)")
+                }
+                #expect(try FileManager.default.contentsOfDirectory(atPath: job.folder.scratch) == [])
+            }
+            try finish(ProgramRun(.diptych, job.arguments(ranks: 2), in: job.folder), job, expected, "the last signal")
+            print(
+                "torture: \(sent) random signals, \(runs + 1) runs, every result equal; each group saved at its own step; "
+                    + "asked in \(ends.sorted { $0.key < $1.key })")
+        }
+
         private func finish(_ run: ProgramRun, _ job: TinyJob, _ expected: RunResult, _ what: String) throws {
             let end = try run.end()
             expectSame(try RunResult(end, job.run), expected, "after \(what)")
@@ -146,6 +230,8 @@ extension EndToEnd {
 enum Kills {
     /// How many kills.
     static let count = Int(ProcessInfo.processInfo.environment["DIPTYCH_KILLS"] ?? "") ?? 0
+    /// How many requests to stop.
+    static let signals = Int(ProcessInfo.processInfo.environment["DIPTYCH_SIGNALS"] ?? "") ?? count
     /// Repeats a plan of kills.
     static let seed = UInt64(ProcessInfo.processInfo.environment["DIPTYCH_KILL_SEED"] ?? "") ?? 1
 }

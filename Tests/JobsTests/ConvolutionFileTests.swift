@@ -210,7 +210,7 @@ import Testing
             try "version: 1\n".write(toFile: path, atomically: true, encoding: .utf8)
             #expect(
                 refusal { _ = try open(run, path) }.contains("`format` of a file of convolution algorithms is missing"))
-            #expect(!RunDirectory(run).isPrepared)
+            #expect(try !RunDirectory(run).isPrepared)
         }
     }
 }

@@ -11,7 +11,7 @@ import Testing
     private func die(_ run: String, retry: Bool = false) throws {
         let preparation = try open(run, retry: retry)
         CrashLoop.noteLaunch(preparation.job, in: preparation.directory)
-        Outcome.remove(from: preparation.directory)
+        try Outcome.remove(from: preparation.directory)
     }
 
     private func makeCheckpoint(_ run: String, step: Int) throws {
@@ -91,7 +91,7 @@ import Testing
             try FileManager.default.createSymbolicLink(atPath: directory.outcome, withDestinationPath: target)
             try Outcome(exit: .done).write(to: directory)
             #expect(try String(contentsOfFile: target, encoding: .utf8) == "precious")
-            #expect(Outcome.read(from: directory)?.exit == .done)
+            #expect(try Outcome.read(from: directory)?.exit == .done)
         }
     }
 }

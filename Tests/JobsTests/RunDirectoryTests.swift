@@ -31,7 +31,7 @@ import Testing
             #expect(again.isResumed)
             #expect(again.resumeSteps == ["teacher-1": 10])
             #expect(again.differences.map(\.key) == ["name", "cluster.ranks"])
-            #expect(again.directory.checkpointSteps(of: "teacher-1") == [5, 10])
+            #expect(try again.directory.checkpointSteps(of: "teacher-1") == [5, 10])
         }
     }
 
@@ -179,20 +179,20 @@ import Testing
     @Test func outcomeReadsBack() throws {
         try withTemporaryDirectory { path in
             let directory = RunDirectory(path)
-            #expect(Outcome.read(from: directory) == nil)
+            #expect(try Outcome.read(from: directory) == nil)
             let outcome = Outcome(
                 exit: .stopped, message: "stopped",
                 phases: [
                     .init(name: .teach, steps: 5, seconds: 1.5, imagesPerSecond: 2, finalLoss: ["teacher-0": 0.25])
                 ], weightsSHA256: ["teacher-0": "ab"], emaSHA256: ["teacher-0": "cd"], grid: "/g.png")
             try outcome.write(to: directory)
-            #expect(Outcome.read(from: directory) == outcome)
+            #expect(try Outcome.read(from: directory) == outcome)
             let text = try String(contentsOfFile: directory.outcome, encoding: .utf8)
             for needle in ["\"exit\" : 75", "images_per_second", "final_loss", "weights_sha256", "ema_sha256"] {
                 #expect(text.contains(needle))
             }
-            Outcome.remove(from: directory)
-            #expect(Outcome.read(from: directory) == nil)
+            try Outcome.remove(from: directory)
+            #expect(try Outcome.read(from: directory) == nil)
         }
     }
 }

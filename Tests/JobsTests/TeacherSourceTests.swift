@@ -67,7 +67,7 @@ import Testing
                 }
                 #expect(failure.code == code)
                 #expect(failure.message.contains("`teachers.from`: ") && failure.message.contains(words), "\(failure)")
-                #expect(!RunDirectory("\(folder)/new").isPrepared)
+                #expect(try !RunDirectory("\(folder)/new").isPrepared)
             }
             let dual = try job("defence=dualmd", "teachers.from=\(folder)/finished", "sample.count=3")
             #expect(try RunPreparation.open(job: dual, run: "\(folder)/new", extend: false).job == dual)
@@ -81,7 +81,7 @@ import Testing
             try make("\(folder)/run", self.job(), steps: ["teacher-0": [10], "teacher-1": [5]])
             let resumed = try RunPreparation.open(job: job, run: "\(folder)/run", extend: false)
             #expect(resumed.differences.map(\.description) == ["teachers.from: null -> \(folder)/gone"])
-            #expect(job.takenTeachers(in: resumed.directory).map(\.name) == ["teacher-0"])
+            #expect(try job.takenTeachers(in: resumed.directory).map(\.name) == ["teacher-0"])
             try FileManager.default.removeItem(atPath: resumed.directory.checkpoints(of: "teacher-0"))
             let failure = failure {
                 try TeacherSource.check(job, in: resumed.directory)

@@ -54,11 +54,16 @@ public struct LiveProcess: Hashable, Sendable {
     }
 
     /// Whether a signal has been sent to it that it has not taken yet, as when it is halted.
-    public func hasPending(_ signal: Int32) -> Bool {
+    public func hasPending(_ signal: Int32) -> Bool { isMember(signal, of: "ShdPnd:") }
+
+    /// Whether it has a handler for a signal.
+    public func handles(_ signal: Int32) -> Bool { isMember(signal, of: "SigCgt:") }
+
+    private func isMember(_ signal: Int32, of set: String) -> Bool {
         let bytes = FileManager.default.contents(atPath: "/proc/\(number)/status") ?? Data()
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         return lines.contains { line in
-            guard line.hasPrefix("ShdPnd:"), let digits = line.split(separator: "\t").last else { return false }
+            guard line.hasPrefix(set), let digits = line.split(separator: "\t").last else { return false }
             return UInt64(digits, radix: 16).map { $0 >> UInt64(signal - 1) & 1 == 1 } ?? false
         }
     }

@@ -157,9 +157,9 @@ import Worker
             return try TrainingRun(session: session).walk()
         }
         #expect(outcomes.map(\.exit) == [.stopped, .stopped])
-        #expect(directory.checkpointSteps(of: "teacher-0").last == 6)
-        #expect((directory.checkpointSteps(of: "teacher-1").last ?? 6) < 6)
-        #expect(directory.checkpointSteps(of: "student").isEmpty)
+        #expect(try directory.checkpointSteps(of: "teacher-0").last == 6)
+        #expect(try (directory.checkpointSteps(of: "teacher-1").last ?? 6) < 6)
+        #expect(try directory.checkpointSteps(of: "student").isEmpty)
     }
 }
 

@@ -116,7 +116,7 @@ import Worker
             let message = failure?.message ?? ""
             #expect(message.contains("teacher-0: rank 1 on \(host) computed step 3 with other weights"), "\(message)")
         }
-        #expect(directory.checkpointSteps(of: "teacher-0") == [2])
+        #expect(try directory.checkpointSteps(of: "teacher-0") == [2])
         #expect(directory.losses("teacher-0").count == 3)
     }
 }

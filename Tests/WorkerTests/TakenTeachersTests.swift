@@ -46,7 +46,7 @@ import Worker
         for (ranks, source) in [(1, whole), (3, dual)] {
             let run = try finish(workshop, "on-\(ranks)", ranks: ranks, taking(from: source, workshop))
             #expect(result(run) == expected, "\(ranks) ranks")
-            #expect(run.checkpointSteps(of: "teacher-1") == [6])
+            #expect(try run.checkpointSteps(of: "teacher-1") == [6])
             let taken = try run.events(.taken).sorted { "\($0["model"] ?? "")" < "\($1["model"] ?? "")" }
             #expect(taken.map { $0["model"] as? String } == ["teacher-0", "teacher-1"])
             #expect(taken.allSatisfy { $0["from"] as? String == source.path && $0["step"] as? Int == 6 })
@@ -106,7 +106,7 @@ import Worker
             }
             return try session.teach(session.split())
         }
-        #expect(run.checkpointSteps(of: "teacher-0") == [3] && run.checkpointSteps(of: "teacher-1").isEmpty)
+        #expect(try run.checkpointSteps(of: "teacher-0") == [3] && run.checkpointSteps(of: "teacher-1").isEmpty)
         #expect(try result(finish(workshop, "run", ranks: 2, job)) == result(whole))
         #expect(try run.events(.taken).map { $0["model"] as? String } == ["teacher-1"])
     }
@@ -161,7 +161,7 @@ import Worker
         for word in ["`teachers.from`: ", "leave the key out"] + words {
             #expect(failure.message.contains(word), "\(word): \(failure)")
         }
-        #expect(run.checkpointSteps(of: "teacher-1").isEmpty)
+        #expect(try run.checkpointSteps(of: "teacher-1").isEmpty)
         if fault == .otherImages { return }
         // Without the key, the run trains what it lacks by itself.
         #expect(try result(finish(workshop, "run", ranks: 1, workshop.job())).contains(nil) == false)

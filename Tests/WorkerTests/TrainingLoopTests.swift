@@ -17,7 +17,7 @@ import Worker
         #expect(whole.losses("teacher-0").count == 6)
         #expect(finished.map(\.finalLoss) == [whole.losses("teacher-0").last, whole.losses("teacher-0").last])
         // Every 4 steps, and the last.
-        #expect(whole.checkpointSteps(of: "teacher-0") == [4, 6])
+        #expect(try whole.checkpointSteps(of: "teacher-0") == [4, 6])
 
         let broken = try workshop.run("broken", workshop.job())
         // One rank alone hears of it; the group stops after one and the same step.
@@ -30,7 +30,7 @@ import Worker
         }
         #expect(stopped.map(\.isFinished) == [false, false])
         #expect(stopped.map(\.stepsDone) == [3, 3])
-        #expect(broken.checkpointSteps(of: "teacher-0") == [3])
+        #expect(try broken.checkpointSteps(of: "teacher-0") == [3])
 
         // Steps beyond the checkpoint, as after kill -9, and half a line.
         let log = try StepLog(path: broken.log(of: "teacher-0"))
@@ -86,7 +86,7 @@ import Worker
         let directory = try workshop.run("run", job)
         _ = try onRanks(2) { try train(in: directory, on: $0) }
         #expect(try directory.events(.checkpoint).map { $0["step"] as? Int } == [1, 2, 3])
-        #expect(directory.checkpointSteps(of: "teacher-0") == [2, 3])
+        #expect(try directory.checkpointSteps(of: "teacher-0") == [2, 3])
     }
 
     @Test func eventsTellWhoDidWhatAndWhen() throws {

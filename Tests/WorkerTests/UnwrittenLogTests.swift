@@ -93,7 +93,7 @@ import Worker
         // Dead in step 7, all that was written since step 2 lost; the failure at step 6 has waited for any save of step 4.
         let ends = try train(in: run, calls: ForgetfulMedium(failing: 2...3).calls, deadly: 7)
         #expect(ends.allSatisfy { $0 != nil })
-        #expect(run.checkpointSteps(of: "teacher-0") == [2])
+        #expect(try run.checkpointSteps(of: "teacher-0") == [2])
         #expect(truncate(run.log(of: "teacher-0"), off_t(linesOfTwoSteps(whole))) == 0)
         #expect(try train(in: run) == [nil, nil])
         #expect(run.logText("teacher-0") == whole.logText("teacher-0"))
@@ -112,7 +112,7 @@ import Worker
         let ends = try train(in: run, calls: ForgetfulMedium(failing: 1...100).calls)
         #expect(ends[0]?.code == .inputOutput && ends[1] != nil)
         #expect(ends[0]?.message.contains("teacher-0.jsonl: write to the medium: Input/output error") == true)
-        #expect(run.checkpointSteps(of: "teacher-0").isEmpty)
+        #expect(try run.checkpointSteps(of: "teacher-0").isEmpty)
         #expect(try run.events(.writeFailed).count == 3)
         #expect(try train(in: run) == [nil, nil])
         #expect(run.losses("teacher-0").count == 6)
@@ -124,7 +124,7 @@ import Worker
         let run = try directory(workshop, "run")
         #expect(try train(in: run, last: 5) == [nil, nil])
         let lines = run.logText("teacher-0").split(separator: "\n").map { "\($0)\n" }
-        #expect(lines.count == 5 && run.checkpointSteps(of: "teacher-0") == [2, 4, 5])
+        #expect(try lines.count == 5 && run.checkpointSteps(of: "teacher-0") == [2, 4, 5])
         try lines.prefix(3).joined().write(toFile: run.log(of: "teacher-0"), atomically: false, encoding: .utf8)
         #expect(try train(in: run) == [nil, nil])
         let noted = try run.events(.logIncomplete)

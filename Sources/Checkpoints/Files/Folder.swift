@@ -7,7 +7,7 @@ package enum Folder {
     /// The names in a folder, sorted; none when there is no such folder.
     ///
     /// - Parameter followsLink: Whether the folder itself may be a link, as when a user has named it.
-    static func names(_ path: String, followsLink: Bool = false) throws -> [String] {
+    package static func names(_ path: String, followsLink: Bool = false) throws -> [String] {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (followsLink ? 0 : O_NOFOLLOW))
         guard descriptor >= 0 else {
             let number = errno
@@ -49,7 +49,7 @@ package enum Folder {
     }
 
     /// Whether anything has this name.
-    static func contains(_ path: String) throws -> Bool { try mode(path) != nil }
+    package static func contains(_ path: String) throws -> Bool { try mode(path) != nil }
 
     /// What has this name, as `st_mode`; nil when nothing has. What cannot be told is an error: it may be a checkpoint.
     static func mode(_ path: String) throws -> mode_t? {

@@ -135,7 +135,7 @@ struct AuditCommand: ParsableCommand {
     private func check(_ directory: RunDirectory) throws {
         let job = try directory.readJob()
         let audited = job.defence == .dualMD ? job.taughtModels : [job.student ?? job.taughtModels[0]]
-        for model in audited where directory.checkpointSteps(of: model.name).isEmpty {
+        for model in audited where try directory.checkpointSteps(of: model.name).isEmpty {
             throw DiptychFailure(
                 .badData, "\(printable(directory.path)) has no checkpoint of \(model.name) to audit yet")
         }

@@ -60,13 +60,15 @@ private struct Cancellation {
 
     /// Finds out what must be done to a run.
     mutating func add(_ directory: RunDirectory) {
+        let found: Submission?
         do {
             try directory.requireRegularFiles()
+            found = try Submission.read(from: directory)
         } catch {
             failures.append("\(error)")
             return
         }
-        guard let submission = Submission.read(from: directory) else {
+        guard let submission = found else {
             failures.append(
                 "\(printable(directory.path)) was not submitted to SLURM; stop a run on a machine with Ctrl-C or SIGTERM"
             )
@@ -129,7 +131,7 @@ private struct Cancellation {
                         + "--now ends it at once")
                 continue
             }
-            ended.append((directory, Self.words(Outcome.read(from: directory))))
+            ended.append((directory, Self.words((try? Outcome.read(from: directory)) ?? nil)))
         }
     }
 

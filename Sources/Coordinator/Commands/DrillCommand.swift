@@ -29,7 +29,7 @@ struct DrillCommand: ParsableCommand {
         let console = Console(json: json)
         let directory = RunDirectory(path)
         let job = try directory.readJob()
-        guard let submission = Submission.read(from: directory) else {
+        guard let submission = try Submission.read(from: directory) else {
             throw DiptychFailure(
                 .usage, "\(printable(directory.path)) was not submitted to SLURM: there is nothing to rehearse")
         }
@@ -108,7 +108,7 @@ struct Drill {
         guard
             watch(
                 "saved", savePatience, "the run saved and stopped", "the run did not save and stop",
-                { Outcome.read(from: directory)?.exit == .stopped }),
+                { ended(.stopped) }),
             watch(
                 "requeued", 60, "the job is queued again", "the job was not queued again",
                 { state()?.restarts ?? restarts > restarts })
@@ -120,9 +120,14 @@ struct Drill {
         {
             _ = watch(
                 "continued", savePatience, "the run has gone on from where it was", "the run did not go on",
-                { logged() > steps || Outcome.read(from: directory)?.exit == .done })
+                { logged() > steps || ended(.done) })
         }
         return results
+    }
+
+    /// Whether the run says that it ended like this; while it cannot be read, it is looked at again.
+    private func ended(_ exit: Jobs.ExitCode) -> Bool {
+        ((try? Outcome.read(from: directory)) ?? nil)?.exit == exit
     }
 
     /// Steps done, of all models.

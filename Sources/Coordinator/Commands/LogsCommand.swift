@@ -27,12 +27,12 @@ struct LogsCommand: ParsableCommand {
 
     func run() throws {
         let directory = RunDirectory(path)
-        guard directory.isPrepared else {
+        guard try directory.isPrepared else {
             throw DiptychFailure(.inputOutput, "\(printable(directory.path)) is not a run: it has no job.yaml")
         }
         try directory.requireRegularFiles()
         let machine = try Machine.current()
-        let submission = Submission.read(from: directory)
+        let submission = try Submission.read(from: directory)
         let file =
             workers ? directory.workerOutput : rank != nil ? directory.events : submission?.log ?? directory.events
         // The name of SLURM's log is the run's own word.
@@ -70,7 +70,7 @@ struct LogsCommand: ParsableCommand {
         case .known(let state): return state.isLive
         case .forgotten: return false
         case .unavailable:
-            return machine.find("scontrol") != nil && Outcome.read(from: directory)?.exit != .done
+            return machine.find("scontrol") != nil && ((try? Outcome.read(from: directory)) ?? nil)?.exit != .done
         }
     }
 }

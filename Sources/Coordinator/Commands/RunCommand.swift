@@ -62,13 +62,18 @@ struct RunCommand: ParsableCommand {
         let preparation: RunPreparation
         do {
             preparation = try prepare(job, signals, console)
+            path = preparation.directory.path
+            // Examining other runs' teachers takes as long as their files are large.
+            let stop = StopBeforeStart(signals: signals, say: console.say, occasion: "preparing the run")
+            try Examination(whileWaiting: stop.look).requireReadableTeachers(
+                of: preparation.job, in: preparation.directory)
+            try stop.look()
+            try stop.conclude()
         } catch let failure as DiptychFailure where failure.code == .stopped {
             isRequeued = requeue?.conclude(failure.code) ?? false
             throw failure
         }
         let directory = preparation.directory
-        path = directory.path
-        try Examination().requireReadableTeachers(of: preparation.job, in: directory)
         RunReport.begin(preparation, placement, console)
         if let allocation = machine.allocation { RunReport.place(allocation, launcher.kind, console) }
         RunReport.crowd(machine, ranks: placement.ranks, console)
@@ -100,7 +105,7 @@ struct RunCommand: ParsableCommand {
 
     /// Takes the run's directory, waiting for it where its holder is about to let go.
     private func prepare(_ job: Job, _ signals: any StopSignals, _ console: Console) throws -> RunPreparation {
-        let stop = StopBeforeStart(signals: signals, say: console.say)
+        let stop = StopBeforeStart(signals: signals, say: console.say, occasion: "waiting for the run's directory")
         let preparation = try RunPreparation.open(
             job: job, run: options.run, extend: extend, retry: retry, patience: 60,
             waiting: { console.say("waiting for the ranks of a run that was killed (\($0)) to save and stop") },

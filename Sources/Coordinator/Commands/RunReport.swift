@@ -8,7 +8,10 @@ package enum RunReport {
         let job = preparation.job
         let ranks = "\(placement.ranks) rank\(placement.ranks == 1 ? "" : "s")"
         console.say("run \(printable(preparation.directory.path)): \(job.name), \(job.defence.rawValue), \(ranks)")
-        let taken = job.takenTeachers(in: preparation.directory).filter { preparation.resumeSteps[$0.name] == nil }
+        let teachers = (try? job.takenTeachers(in: preparation.directory)) ?? []
+        let taken = teachers.filter {
+            preparation.resumeSteps[$0.name] == nil
+        }
         if let source = job.teachersFrom, !taken.isEmpty {
             console.say("teachers: \(taken.map(\.name).joined(separator: ", ")) from the run in \(printable(source))")
         }

@@ -96,7 +96,7 @@ struct SampleCommand: ParsableCommand {
                 .usage, "--model must be one of \(valid.joined(separator: ", ")), found \(printable(model))")
         }
         let models = model == "dual" ? job.taughtModels : job.models.filter { $0.name == model }
-        for needed in models where directory.checkpointSteps(of: needed.name).isEmpty {
+        for needed in models where try directory.checkpointSteps(of: needed.name).isEmpty {
             throw DiptychFailure(
                 .badData, "\(printable(directory.path)) has no checkpoint of \(needed) to sample from yet")
         }

@@ -29,7 +29,7 @@ struct SignCommand: ParsableCommand {
         let directory = RunDirectory(path)
         let console = Console(json: json)
         let signed: [String]
-        if directory.isPrepared {
+        if try directory.isPrepared {
             _ = try Self.isExport(directory)
             _ = try directory.readJob()
             signed = try Self.naming { try signManifests(directory) }
@@ -62,7 +62,7 @@ struct SignCommand: ParsableCommand {
     ///   other, of which less is checked.
     static func isExport(_ directory: RunDirectory) throws -> Bool {
         let isExport = ExportList.isThere(in: directory.path)
-        guard isExport, directory.isPrepared else { return isExport }
+        guard isExport, try directory.isPrepared else { return isExport }
         throw DiptychFailure(
             .badData,
             "\(printable(directory.path)) holds a run's job.yaml and an export's \(ExportList.name), but is only one of "

@@ -91,7 +91,7 @@ enum RunFolders {
         search(top.path, 3)
         guard !found.isEmpty else {
             // A job file that is no run's, or that of a run edited by hand: whoever reads it says so.
-            if top.isPrepared { return [top] }
+            if try top.isPrepared { return [top] }
             throw DiptychFailure(
                 .inputOutput, "\(printable(top.path)) is not a run, and there is none below it: no job.yaml")
         }

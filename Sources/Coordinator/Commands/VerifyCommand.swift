@@ -33,7 +33,7 @@ struct VerifyCommand: ParsableCommand {
         let directory = RunDirectory(path)
         let console = Console(json: json)
         // Whoever asks for a signature where there is neither run nor list is told that it is missing.
-        let isBare = key != nil && !directory.isPrepared && access(directory.path, F_OK) == 0
+        let isBare = try key != nil && !directory.isPrepared && access(directory.path, F_OK) == 0
         if try SignCommand.isExport(directory) || isBare { return try verifyExport(directory.path, console) }
         _ = try directory.readJob()
         let reports: [CheckpointReport]
@@ -56,7 +56,7 @@ struct VerifyCommand: ParsableCommand {
         for fault in signatures { console.say("INVALID  \(printable(fault))") }
         let split = Self.splitFault(directory)
         if let split { console.say("INVALID  \(split)") }
-        let missing = Self.missing(reports, directory)
+        let missing = try Self.missing(reports, directory)
         for fault in missing { console.say("INVALID  \(fault)") }
         console.report(
             VerifyCommand.json(
@@ -119,8 +119,8 @@ struct VerifyCommand: ParsableCommand {
 
     /// What is wrong with the split; nil when nothing is, or there is none yet.
     private static func splitFault(_ directory: RunDirectory) -> String? {
-        guard access(directory.split, F_OK) == 0 else { return nil }
         do {
+            guard try FileBytes.exists(directory.split) else { return nil }
             let (found, recorded) = try (sha256Hex(ofFile: directory.split), directory.recordedSplitHash())
             return found == recorded
                 ? nil : "\(printable(directory.split)): its SHA-256 is \(found) instead of \(recorded)"
@@ -131,8 +131,8 @@ struct VerifyCommand: ParsableCommand {
 
     /// The models whose newest weights, as the run's outcome names them, no checkpoint holds: a chain that was cut short at
     /// its new end, or taken away as a whole, has no broken link. Of a damaged one, that is told already.
-    private static func missing(_ reports: [CheckpointReport], _ directory: RunDirectory) -> [String] {
-        let outcome = Outcome.read(from: directory)
+    private static func missing(_ reports: [CheckpointReport], _ directory: RunDirectory) throws -> [String] {
+        let outcome = try Outcome.read(from: directory)
         return (outcome?.weightsSHA256 ?? [:]).sorted { $0.key < $1.key }.compactMap { model, hash in
             let own = reports.filter { $0.model == model }
             guard own.allSatisfy(\.valid), !own.contains(where: { $0.weightsHash == hash }) else { return nil }

@@ -40,6 +40,13 @@ package enum ShortCommand {
     static func run(
         _ program: String, _ arguments: [String], _ machine: Machine, seconds: Double = 20
     ) -> Answer {
+        run(program, arguments, machine, seconds: seconds, whileWaiting: {})
+    }
+
+    /// The same, with something that is called often while the program runs, which an error of its ends.
+    static func run(
+        _ program: String, _ arguments: [String], _ machine: Machine, seconds: Double, whileWaiting: () throws -> Void
+    ) rethrows -> Answer {
         var answer = Answer(code: nil, output: [], error: [])
         guard let executable = program.hasPrefix("/") ? program : machine.find(program) else {
             answer.error = ["\(program) is not on the search path"]
@@ -49,16 +56,25 @@ package enum ShortCommand {
             executable: executable, arguments: arguments, environment: machine.environment)
         guard let child = try? ChildProcess(invocation) else { return answer }
         let clock = Stopwatch()
+        func end() {
+            child.send(SIGKILL)
+            while !child.hasEnded() { usleep(1000) }
+        }
         while !(child.output.isAtEnd && child.error.isAtEnd), clock.seconds < seconds,
             child.output.count + child.error.count < largestAnswer
         {
             child.wait(milliseconds: 100)
+            do {
+                try whileWaiting()
+            } catch {
+                end()
+                throw error
+            }
             answer.output += child.output.lines()
             answer.error += child.error.lines()
         }
         while child.output.isAtEnd, child.error.isAtEnd, !child.hasEnded(), clock.seconds < seconds { usleep(1000) }
-        child.send(SIGKILL)
-        while !child.hasEnded() { usleep(1000) }
+        end()
         answer.end = child.end
         if case .exited(let code) = child.end { answer.code = code }
         return answer

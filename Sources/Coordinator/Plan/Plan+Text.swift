@@ -4,10 +4,13 @@ import Jobs
 import Tensor
 
 extension Plan {
+    /// Whether the run's directory holds a run, or something that may be one.
+    private var isThere: Bool { (try? directory.isPrepared) ?? true }
+
     /// For people.
     var lines: [String] {
         var lines = ["job \(job.name): \(job.defence.rawValue), run directory \(printable(directory.path))"]
-        if directory.isPrepared {
+        if isThere {
             lines.append("the run directory is there already; `diptych run` goes on with it if it holds the same job")
         }
         if let dataNote { lines.append(dataNote) }
@@ -98,7 +101,7 @@ extension Plan {
         let models = job.taughtModels
         return [
             "job": .string(job.name), "hash": .string(job.hash), "run": .string(directory.path),
-            "exists": .boolean(directory.isPrepared), "defence": .string(job.defence.rawValue),
+            "exists": .boolean(isThere), "defence": .string(job.defence.rawValue),
             "taken_teachers": .array(taken.map { .string($0.name) }),
             "numerics": [
                 "convolutions_sha256": convolutions.map { .string($0.sha256) } ?? .null,

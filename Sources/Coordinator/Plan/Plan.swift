@@ -87,7 +87,7 @@ package struct Plan {
         Threads.useOne()
         cost = MemoryPlan.NetworkCost(configuration, job: job)
         try TeacherSource.check(job, in: directory)
-        taken = job.takenTeachers(in: directory)
+        taken = try job.takenTeachers(in: directory)
         memory = MemoryPlan(job: job, placement: placement, cost: cost, taken: taken)
         let trained = memory.phases.map(\.phase)
         times = Self.times(job: job, placement: placement, directory: directory, cost: cost, rate: rate, on: cluster)
@@ -169,7 +169,7 @@ package struct Plan {
             var kind: String
             var ranks: Int?
         }
-        guard let report = Outcome.read(from: directory)?.phases.last(where: { $0.name == phase }),
+        guard let report = ((try? Outcome.read(from: directory)) ?? nil)?.phases.last(where: { $0.name == phase }),
             report.imagesPerSecond > 0, let bytes = try? FileBytes.read(directory.events, limit: 64 << 20)
         else { return nil }
         let lines = bytes.split(separator: UInt8(ascii: "\n")).reversed()

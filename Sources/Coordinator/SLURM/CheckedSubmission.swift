@@ -185,7 +185,7 @@ struct CheckedSubmission {
 
     /// Refuses a run that SLURM has already, or may have.
     private static func refuseSecond(_ directory: RunDirectory, _ tools: SlurmTools) throws {
-        guard let former = Submission.read(from: directory) else { return }
+        guard let former = try Submission.read(from: directory) else { return }
         switch tools.state(of: former) {
         case .known(let state) where state.isLive:
             throw DiptychFailure(

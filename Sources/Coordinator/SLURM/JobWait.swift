@@ -39,11 +39,11 @@ struct JobWait {
                     if state.state == "COMPLETED" { return 0 }
                     if let code = state.exitCode, code != 0 { return code }
                     // What an earlier job of this run came to does not make this one a success.
-                    let own = said(by: directory)
+                    let own = try said(by: directory)
                     return own == ExitCode.done.rawValue ? ExitCode.rankLost.rawValue : own
                 }
             case .forgotten:
-                return said(by: directory)
+                return try said(by: directory)
             case .unavailable(let reason):
                 misses += 1
                 guard misses < Self.patience else {
@@ -55,7 +55,7 @@ struct JobWait {
     }
 
     /// What the run itself says when SLURM has no code: it was cancelled, or is forgotten.
-    private func said(by directory: RunDirectory) -> Int32 {
-        (Outcome.read(from: directory)?.exit ?? .rankLost).rawValue
+    private func said(by directory: RunDirectory) throws -> Int32 {
+        (try Outcome.read(from: directory)?.exit ?? .rankLost).rawValue
     }
 }

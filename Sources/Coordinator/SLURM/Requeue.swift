@@ -64,11 +64,12 @@ struct Requeue {
     /// - Parameter steps: The newest checkpoint of each model when the run began.
     /// - Returns: Whether SLURM queued the job again.
     func conclude(_ outcome: Outcome, _ directory: RunDirectory, from steps: [String: Int]) -> Bool {
-        let hasProgress = Set(steps.keys).union((try? directory.readJob().models.map(\.name)) ?? []).contains { model in
-            directory.checkpointSteps(of: model).last ?? 0 > steps[model] ?? 0
+        // Where it cannot be told, the limit of restarts is enough.
+        let hasProgress = try? directory.readJob().models.map(\.name).contains { model in
+            try directory.checkpointSteps(of: model).last ?? 0 > steps[model] ?? 0
         }
         return conclude(
-            outcome.exit, hasProgress: hasProgress, events: try? EventLog(path: directory.events, rank: nil))
+            outcome.exit, hasProgress: hasProgress ?? true, events: try? EventLog(path: directory.events, rank: nil))
     }
 
     /// Does what the policy says; to be called directly when nothing of the run was begun.

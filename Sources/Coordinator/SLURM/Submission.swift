@@ -29,8 +29,10 @@ package struct Submission: Codable, Hashable {
     }
 
     /// Reads what was submitted for a run; nil when nothing was.
-    package static func read(from directory: RunDirectory) -> Submission? {
-        guard let bytes = try? FileBytes.read(directory.submission, limit: 1 << 20) else { return nil }
+    ///
+    /// - Throws: `SystemCallError` when the file cannot be read now: the run may be with SLURM.
+    package static func read(from directory: RunDirectory) throws(SystemCallError) -> Submission? {
+        guard let bytes = try FileBytes.readIfThere(directory.submission, limit: 1 << 20) else { return nil }
         let submission = try? JSONDecoder().decode(Submission.self, from: bytes)
         // It becomes an argument of SLURM's commands, where a word like --me would mean something else.
         return submission?.job.wholeMatch(of: /[0-9]+(_[0-9]+)?/) == nil ? nil : submission

@@ -59,9 +59,9 @@ package struct RunStatus {
     package init(directory: RunDirectory, job: Job, machine: Machine, now: Double) {
         self.directory = directory
         self.now = now
-        outcome = Outcome.read(from: directory)
+        outcome = (try? Outcome.read(from: directory)) ?? nil
         beats = Heartbeat.readAll(in: directory)
-        slurm = Submission.read(from: directory).map { Self.ask($0, machine) }
+        slurm = ((try? Submission.read(from: directory)) ?? nil).map { Self.ask($0, machine) }
         restarts = max(0, Self.launches(directory) - 1)
         let isRunning = RunLock.isHeld(directory) || slurm?.state?.state == "RUNNING"
         state =
@@ -74,7 +74,7 @@ package struct RunStatus {
             let live = progress.first { $0.model == model.name && $0.phase == model.phase }
             return Model(
                 name: model.name, totalSteps: job.options(of: model).steps, step: last.map { $0.step + 1 } ?? 0,
-                loss: last?.loss, checkpoints: directory.checkpointSteps(of: model.name),
+                loss: last?.loss, checkpoints: (try? directory.checkpointSteps(of: model.name)) ?? [],
                 checkpointAge: Self.checkpointAge(directory.checkpoints(of: model.name), now),
                 imagesPerSecond: live.flatMap { $0.imagesPerSecond > 0 ? $0.imagesPerSecond : nil },
                 secondsLeft: live?.secondsLeft)

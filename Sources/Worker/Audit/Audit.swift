@@ -127,7 +127,7 @@ extension Session {
     /// The images that an audit of this run attacks. Collective.
     func chooseImages(_ request: AuditRequest) throws -> (AuditProtocol, DisjointSplit) {
         try world.onRoot {
-            guard access(directory.split, F_OK) == 0 else {
+            guard try FileBytes.exists(directory.split) else {
                 throw DiptychFailure(
                     .badData,
                     "\(directory.path) has no split.h5 yet: there is nothing to audit before a run has trained")

@@ -12,10 +12,10 @@ extension Session {
     /// Rank 0 does it and writes `split.h5`; every rank then works with what rank 0 has.
     package func split() throws -> DisjointSplit {
         let record = try world.onRoot { () -> SplitRecord in
-            let isThere = access(directory.split, F_OK) == 0
+            let isThere = try FileBytes.exists(directory.split)
             let record = try isThere ? SplitFile.read(directory) : makeSplit()
             _ = try record.split(verifiedAgainst: catalogue)
-            if access(directory.splitReport, F_OK) != 0 {
+            if try !FileBytes.exists(directory.splitReport) {
                 try AtomicFile.write(Array("\(record.report)\n".utf8), to: directory.splitReport)
             }
             return record.with(imageHashes: [])

@@ -13,6 +13,7 @@ enum Program: String {
     case h5dump
     case gzip
     case bash
+    case strace
 
     /// The program's file: Diptych's own come from the folder that `DIPTYCH_PROGRAMS` names, the others from the path.
     var path: String {
@@ -25,7 +26,7 @@ enum Program: String {
                     throw TestFailure("DIPTYCH_PROGRAMS must name the folder of diptych and diptych-worker")
                 }
                 folders = [folder[...]]
-            case .mpirun, .h5dump, .gzip, .bash:
+            case .mpirun, .h5dump, .gzip, .bash, .strace:
                 folders = (environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
             }
             for folder in folders where access("\(folder)/\(rawValue)", X_OK) == 0 { return "\(folder)/\(rawValue)" }

@@ -69,7 +69,7 @@ extension FuzzTarget {
         _ = FuzzFiles.write(bytes, "outcome.json")
         _ = FuzzFiles.write(FuzzFiles.launched, "logs/events.jsonl")
         let directory = FuzzFiles.directory
-        guard let outcome = Outcome.read(from: directory) else { return false }
+        guard let outcome = (try? Outcome.read(from: directory)) ?? nil else { return false }
         _ = (RunReport.phases(outcome), RunReport.json(outcome, run: "fuzz", isRequeued: false).text)
         for phase in Phase.allCases { _ = Plan.measuredRate(phase, directory) }
         show(RunStatus(directory: directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
@@ -100,7 +100,7 @@ extension FuzzTarget {
     func readSubmission(_ bytes: [UInt8]) -> Bool {
         _ = FuzzFiles.write(bytes, "submission.json")
         show(RunStatus(directory: FuzzFiles.directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
-        return Submission.read(from: FuzzFiles.directory) != nil
+        return ((try? Submission.read(from: FuzzFiles.directory)) ?? nil) != nil
     }
 
     func readDeaths(_ bytes: [UInt8]) -> Bool {
