@@ -59,7 +59,7 @@ test: test-deps lint build $(PACKAGES)
 	swift build -c release --build-tests --scratch-path .build-tests
 	scripts/test-mpi .build-tests/release/mpi-tests
 	DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_PROGRAMS=$(CURDIR)/$(PROGRAMS) \
-	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests
+	    swift test -c release --skip-build --no-parallel --scratch-path .build-tests | scripts/tell-skipped
 
 test-cluster: build
 	@scripts/install-packages $(if $(filter no,$(DEPS)),--check) cluster
@@ -81,12 +81,13 @@ torture: test-deps build $(PACKAGES) sanitize
 	    --filter 'ReliabilityTests|ExactnessTests|RandomKillTests'
 	SECONDS_EACH=$(SECONDS_EACH) scripts/fuzz
 
-# Tensor, Checkpoints and Datasets with our C kernels under the address sanitizer, in a build of their own. What libhdf5 leaks
+# The modules that call C, ours or others', under the address sanitizer, in a build of their own. What libhdf5 leaks
 # in files that it refuses is not ours to mend, so leaks are left out of account; the libraries themselves, and oneDNN's code
 # made at run time, are not instrumented, but use its heap. -Xcc: also what Swift compiles of the shims' headers.
 sanitize: test-deps $(PACKAGES)
 	DIPTYCH_SANITIZE=yes swift build -c release --sanitize address -Xcc -fsanitize=address --build-tests \
 	    --scratch-path .build-asan
+	ASAN_OPTIONS=detect_leaks=0 scripts/test-mpi .build-asan/release/mpi-tests
 	ASAN_OPTIONS=detect_leaks=0 DIPTYCH_PYTHON=$(CURDIR)/$(PYTHON) DIPTYCH_SANITIZE=yes \
 	    swift test -c release --sanitize address -Xcc -fsanitize=address --skip-build --no-parallel \
 	    --scratch-path .build-asan

@@ -28,8 +28,9 @@ let sanitized: Set<String>? =
     Context.environment["DIPTYCH_SANITIZE"] == nil
     ? nil
     : [
-        "CKernels", "COneDNN", "COpenBLAS", "CHDF5", "CZstd", "CZlib", "CPNG", "Tensor", "Checkpoints", "Datasets",
-        "TestSupport", "TensorTests", "CheckpointsTests", "DatasetsTests",
+        "CKernels", "COneDNN", "COpenBLAS", "CHDF5", "CZstd", "CZlib", "CPNG", "COpenMPI", "Tensor", "Communication",
+        "Checkpoints", "Diffusion", "Datasets", "Privacy", "TestSupport", "TensorTests", "CheckpointsTests",
+        "DatasetsTests", "PrivacyTests", "CommunicationConformance", "CommunicationTests", "mpi-tests",
     ]
 
 let package = Package(

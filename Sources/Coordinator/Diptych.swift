@@ -33,8 +33,11 @@ public struct Diptych: ParsableCommand {
         var command: any ParsableCommand
         do {
             command = try parseAsRoot(programArguments())
+        } catch let failure as DiptychFailure {
+            Console.error("diptych: \(failure.message)")
+            Foundation.exit(failure.code.rawValue)
         } catch {
-            exit(withError: error)
+            end(withParserError: error)
         }
         do {
             try command.run()
@@ -46,11 +49,20 @@ public struct Diptych: ParsableCommand {
             Console.error("diptych: \(error)")
             Foundation.exit(ExitCode.inputOutput.rawValue)
         } catch  where exitCode(for: error) != .failure {
-            exit(withError: error)  // the parser's own: help, version, a value out of range
+            end(withParserError: error)  // help, version, a value out of range
         } catch {
             Console.error("diptych: \(error)")
             Foundation.exit(ExitCode.internalError.rawValue)
         }
+    }
+
+    /// Ends the process as the parser would, but for what the command line's words would do to a terminal.
+    private static func end(withParserError error: any Error) -> Never {
+        guard exitCode(for: error) != .success else { exit(withError: error) }
+        for line in fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false) {
+            Console.error(printable(String(line)))
+        }
+        Foundation.exit(exitCode(for: error).rawValue)
     }
 
     /// The exit codes, which the parser's own type of that name would hide.

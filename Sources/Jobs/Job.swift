@@ -81,6 +81,14 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     case ddpm
 }
 
+/// What becomes of a run when one of its checkpoints cannot be written.
+public enum SaveFailureKind: String, Codable, CaseIterable, Sendable {
+    /// Training goes on with the older checkpoint, and the next save tries again; only the last must succeed.
+    case goOn = "continue"
+    /// The run ends at the next save.
+    case end
+}
+
 extension Job {
     /// The section `data`.
     public struct DataOptions: Hashable, Sendable {
@@ -210,6 +218,8 @@ extension Job {
         public var keep = 3
         /// Effort of the compression.
         public var compressionLevel = 3
+        /// What becomes of the run when one cannot be written.
+        public var onFailure = SaveFailureKind.goOn
 
         /// Makes a section of defaults.
         public init() {}

@@ -2,12 +2,22 @@
 public func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned:
-            result += "\\u{\(String(scalar.value, radix: 16))}"
-        default:
+        if scalar.isPrintable {
             result.unicodeScalars.append(scalar)
+        } else {
+            result += "\\u{\(String(scalar.value, radix: 16))}"
         }
     }
     return result
+}
+
+extension Unicode.Scalar {
+    /// Whether a terminal shows it, and does nothing else: no control or format character, such as one that turns the
+    /// direction of writing, no separator of lines.
+    var isPrintable: Bool {
+        switch properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: false
+        default: true
+        }
+    }
 }

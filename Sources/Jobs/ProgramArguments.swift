@@ -3,12 +3,28 @@ import Foundation
 /// The arguments of this program, without its own name.
 ///
 /// Swift looks for them beside the environment on the stack. A library of `LD_PRELOAD` that changes the environment before
-/// the program begins, as profilers of clusters do, moves that elsewhere, and Swift finds no arguments.
-package func programArguments() -> [String] {
-    let known = Array(CommandLine.arguments.dropFirst())
-    guard known.isEmpty, let bytes = try? FileBytes.read("/proc/self/cmdline") else { return known }
-    // Each word ends with a zero byte.
-    return bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast().map {
-        String(decoding: $0, as: UTF8.self)
+/// the program begins, as profilers of clusters do, moves that elsewhere, and Swift finds no arguments: so they are read
+/// from the kernel. Swift also repairs text that is not UTF-8, which makes it the name of another file.
+///
+/// - Throws: `DiptychFailure` with code 64 when an argument, or the name of the working directory, is not UTF-8.
+package func programArguments() throws(DiptychFailure) -> [String] {
+    let here = FileManager.default.currentDirectoryPath
+    guard !here.unicodeScalars.contains("\u{FFFD}") else {
+        throw DiptychFailure(
+            .usage,
+            "the working directory \(printable(here)) has a name that is not UTF-8; work in another, or rename it")
     }
+    guard let bytes = try? FileBytes.read("/proc/self/cmdline") else { return Array(CommandLine.arguments.dropFirst()) }
+    var arguments: [String] = []
+    // Each word ends with a zero byte.
+    for word in bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast() {
+        guard let text = String(validating: word, as: UTF8.self) else {
+            throw DiptychFailure(
+                .usage,
+                "the argument \(printable(String(decoding: word, as: UTF8.self))) is not UTF-8, as every argument and path "
+                    + "must be; rename what it names, or reach it through a link")
+        }
+        arguments.append(text)
+    }
+    return arguments
 }

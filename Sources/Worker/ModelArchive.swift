@@ -105,13 +105,17 @@ package final class ModelArchive {
 
     /// Gathers the state on the first rank and begins to write it. Collective.
     ///
-    /// An earlier checkpoint that could not be written does not stop training: the old ones stay, and the event log says
-    /// so.
+    /// An earlier checkpoint that could not be written does not stop training, unless the job says so: the old ones stay,
+    /// and the event log says so.
     ///
-    /// - Throws: On every rank, when the state holds a number that is not finite: it is never saved.
+    /// - Throws: On every rank, when the state holds a number that is not finite: it is never saved. With
+    ///   `checkpoint.on_failure: end` also when the checkpoint before could not be written.
     package func save(step: Int) throws {
         // At most one copy of the state waits to be written.
-        settle()
+        switch session.job.checkpoint.onFailure {
+        case .goOn: settle()
+        case .end: try finish()
+        }
         clocks[step] = Stopwatch()
         let staged = writer?.stage(
             model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, entries: entries)
@@ -140,16 +144,16 @@ package final class ModelArchive {
         noteSaved()
     }
 
-    /// Waits until the last checkpoint is written. Collective.
+    /// Waits until the checkpoint on its way is written. Collective.
     ///
-    /// - Throws: On every rank, when the model's last state could not be saved.
+    /// - Throws: On every rank, when it could not be.
     package func finish() throws {
         try group.onRoot {
             defer { noteSaved() }
             do {
                 try writer?.finish()
             } catch {
-                session.noteFailure("checkpoint of \(model.name)", error)
+                session.noteFailure("checkpoint of \(model.name)", error, endsRun: true)
                 throw error
             }
         }

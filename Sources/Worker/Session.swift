@@ -113,8 +113,11 @@ package final class Session {
     }
 
     /// Notes that something could not be written.
-    func noteFailure(_ what: String, _ error: any Error) {
-        note(.writeFailed, ["what": .string(what), "reason": .string("\(error)")])
+    ///
+    /// - Parameter endsRun: Whether the error is thrown, so that the run ends with it.
+    func noteFailure(_ what: String, _ error: any Error, endsRun: Bool = false) {
+        note(
+            .writeFailed, ["what": .string(what), "reason": .string("\(error)"), "ends_run": .boolean(endsRun)])
     }
 }
 

@@ -238,7 +238,7 @@ package final class TrainingLoop {
     /// Begins to save, once the lines of the log up to the step are on the medium: after a crash they could not be made
     /// again. Where they cannot be brought there, the older checkpoint stays and the next save tries again. Collective.
     ///
-    /// - Throws: On every rank, when that happens to the last save.
+    /// - Throws: On every rank, when that happens to the last save, or to any where the job does not go on.
     private func save(_ step: Int, isLast: Bool) throws {
         let isLogged = try group.onRoot { () -> Bool in
             do {
@@ -248,8 +248,10 @@ package final class TrainingLoop {
             } catch {
                 // The one on its way is from before, and good.
                 archive.settle()
-                session.noteFailure("checkpoint of \(task.model.name)", error)
-                if isLast || (error as? DiptychFailure)?.code == .rankLost { throw error }
+                let mayFail = !isLast && session.job.checkpoint.onFailure == .goOn
+                let endsRun = !mayFail || (error as? DiptychFailure)?.code == .rankLost
+                session.noteFailure("checkpoint of \(task.model.name)", error, endsRun: endsRun)
+                if endsRun { throw error }
                 return false
             }
         }

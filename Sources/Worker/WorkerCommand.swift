@@ -27,7 +27,12 @@ public struct WorkerCommand: ParsableCommand {
     public static func start() -> Never {
         // First of all: until then a signal that asks to stop ends this process.
         StopSignal.install()
-        main(programArguments())
+        do {
+            main(try programArguments())
+        } catch {
+            WorkerProcess.say(error.message)
+            Foundation.exit(error.code.rawValue)
+        }
         Foundation.exit(Jobs.ExitCode.done.rawValue)
     }
 

@@ -23,7 +23,7 @@ struct WorkerProcess {
         do {
             world = try MPICommunicator.start()
         } catch {
-            say("\(error)")
+            Self.say("\(error)")
             return ExitCode.internalError.rawValue
         }
         do {
@@ -50,7 +50,7 @@ struct WorkerProcess {
             }
         }
         do {
-            try world.abort(code: failure.code.rawValue, reason: failure.message) { say($0) }
+            try world.abort(code: failure.code.rawValue, reason: failure.message) { Self.say($0) }
         } catch {
             return failure.code.rawValue
         }
@@ -72,7 +72,8 @@ struct WorkerProcess {
         _ = write(STDERR_FILENO, bytes, bytes.count)
     }
 
-    private func say(_ message: String) {
+    /// Says on standard error what ends this process.
+    static func say(_ message: String) {
         FileHandle.standardError.write(Data("diptych-worker: \(message)\n".utf8))
     }
 }

@@ -84,7 +84,7 @@ import Testing
         #expect(report.firstBreak?.reason.contains("do not fit its own hash") == true)
     }
 
-    /// All 8 bits of every byte; the checkpoint itself is flipped bit by bit in DamageTests.
+    /// All 8 bits of every byte; of the checkpoint itself one of each byte, in DamageTests.
     @Test func everyFlippedBitOfAManifestBreaksTheChain() throws {
         try withFolder { folder in
             let store = CheckpointStore(directory: folder)

@@ -49,6 +49,18 @@ import Testing
         Case(file: "beyond-file", code: .mismatch, says: "found float32 of shape [274877906944]"),
     ]
 
+    /// libhdf5 looks for the beginning of a file at 0, 512, 1024 and so on. Fails when its addresses are taken for ours.
+    @Test func aUserBlockIsRefused() throws {
+        let whole = try HDF5File.createInMemory(label: "whole")
+        try whole.write([Float](repeating: 1, count: 8), to: "x", shape: [8])
+        let image = try whole.image()
+        #expect(try HDF5File.open(image: image, label: "whole").read(Float.self, from: "x", shape: [8]).count == 8)
+        let error = try #require(throws: HDF5Error.self) {
+            try HDF5File.open(image: [UInt8](repeating: 0, count: 512) + image, label: "shifted")
+        }
+        #expect(error.code == .refused && error.reason.contains("has a user block"), "\(error)")
+    }
+
     @Test(arguments: cases) func strictReaderRefuses(_ hostile: Case) throws {
         let path = "\(golden)/hostile/\(hostile.file).h5"
         let image = try bytes(of: path)

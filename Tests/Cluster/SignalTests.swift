@@ -10,11 +10,17 @@ extension Cluster {
 
         /// Where in a job a signal comes.
         enum Moment: String, Sendable {
-            case save, distill, sample
+            case split, save, wait, distill, sample
 
             /// Whether the job is there.
             func isThere(_ run: ClusterRun) -> Bool {
                 switch self {
+                case .split:
+                    let isMade = FileManager.default.fileExists(atPath: run.path + "/split.h5")
+                    return !isMade && run.events("phase_began").count == 1
+                case .wait:
+                    let steps = ["teacher-0", "teacher-1"].map { run.steps($0) }
+                    return steps.contains(run.steps) && steps.contains { $0 > 0 && $0 < run.steps }
                 case .save:
                     let folder = run.path + "/checkpoints/teacher-0"
                     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -25,20 +31,24 @@ extension Cluster {
             }
         }
 
+        /// Makes a split last long enough for something to be done to it.
+        private static let manyImages = [
+            "data.images=/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz",
+            "data.labels=/usr/share/datasets/fashion-mnist/train-labels-idx1-ubyte.gz", "data.members=50000",
+        ].flatMap { ["--set", $0] }
+
         /// The ranks are halted until the signal has reached all of them.
         ///
         /// Fails when the signal is lost, ends the job before it has saved, or leaves it out of the queue.
         @Test(arguments: [
-            ("srun", Moment.save), ("mpirun", .save), ("srun", .distill), ("mpirun", .distill), ("srun", .sample),
-            ("mpirun", .sample),
+            ("srun", Moment.split), ("srun", .save), ("mpirun", .save), ("mpirun", .wait), ("srun", .wait),
+            ("srun", .distill), ("mpirun", .distill), ("srun", .sample), ("mpirun", .sample),
         ])
-        func `A job that is warned while it saves, distils or samples goes on from there`(
-            launcher: String, moment: Moment
-        ) throws {
-            let run = try ClusterRun([
-                "--launcher", launcher, "--set", "checkpoint.every_steps=2", "--set", "sample.count=64", "--set",
-                "sample.steps=100",
-            ])
+        func `A job that is warned in any of its phases goes on from there`(launcher: String, moment: Moment) throws {
+            let sampling = ["--set", "sample.count=64", "--set", "sample.steps=100"]
+            let run = try ClusterRun(
+                ["--launcher", launcher, "--set", "checkpoint.every_steps=2"] + sampling
+                    + (moment == .split ? Self.manyImages : []))
             let ranks = try halt(run, moment)
             try LocalCluster.login("scancel", "--batch", "--signal=USR1", run.job)
             try LocalCluster.wait(until: "the ranks are asked to stop:\n\(run.log)") {
@@ -51,6 +61,8 @@ extension Cluster {
                 (event["model"] as? String).map { ($0, event["step"] as? Int ?? 0) }
             }
             switch moment {
+            case .split: #expect(resumed.isEmpty, "\(resumed)")
+            case .wait: #expect(resumed.contains { $0.0 != "student" && $0.1 < run.steps }, "\(resumed)")
             case .save: #expect(resumed.contains { $0.0 == "teacher-0" && $0.1 < run.steps }, "\(resumed)")
             case .distill: #expect(resumed.contains { $0.0 == "student" && $0.1 < 20 }, "\(resumed)")
             case .sample: #expect(!resumed.contains { $0.1 < 20 }, "\(resumed)")

@@ -1,6 +1,7 @@
 import Checkpoints
 import Foundation
 import Jobs
+import TestSupport
 import Testing
 
 @Suite struct SignCommandTests {
@@ -10,7 +11,7 @@ import Testing
         process.arguments = ["openssl"] + arguments
         process.standardError = FileHandle.nullDevice
         try process.run()
-        process.waitUntilExit()
+        bounded { process.waitUntilExit() }
         #expect(process.terminationStatus == 0)
     }
 

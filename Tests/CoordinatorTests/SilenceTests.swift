@@ -1,6 +1,7 @@
 import Coordinator
 import Foundation
 import Jobs
+import TestSupport
 import Testing
 
 /// Ranks that give no sign of life, runs that die again and again, files that cannot be written: what the user is told.
@@ -128,12 +129,12 @@ import Testing
         beat.host = ProcessInfo.processInfo.hostName
         beat.process = process.processIdentifier
         #expect(SilenceWatch.halt(beat) == nil)
-        while ProcessStatus(of: process.processIdentifier)?.state != "S" { usleep(1000) }
+        bounded { while ProcessStatus(of: process.processIdentifier)?.state != "S" { usleep(1000) } }
         let thread = "thread \(process.processIdentifier) sleep: "
         let asleep = ThreadStates.lines(of: process.processIdentifier)
         #expect(asleep.count == 1 && asleep[0].hasPrefix(thread + "S (sleeping)"), "\(asleep)")
         kill(process.processIdentifier, SIGSTOP)
-        while ProcessStatus(of: process.processIdentifier)?.state != "T" { usleep(1000) }
+        bounded { while ProcessStatus(of: process.processIdentifier)?.state != "T" { usleep(1000) } }
         #expect(SilenceWatch.halt(beat) == "stopped by a signal or a debugger")
         let stopped = ThreadStates.lines(of: process.processIdentifier)
         #expect(stopped.count == 1 && stopped[0].hasPrefix(thread + "T (stopped)"), "\(stopped)")

@@ -1,6 +1,7 @@
 import Coordinator
 import Foundation
 import Jobs
+import TestSupport
 import Testing
 
 /// The folder of this repository.
@@ -189,9 +190,11 @@ private let repository = URL(filePath: #filePath).deletingLastPathComponent().de
         process.standardOutput = pipe
         process.standardError = pipe
         try process.run()
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+        return try bounded {
+            let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
+            process.waitUntilExit()
+            return (process.terminationStatus, String(decoding: output, as: UTF8.self))
+        }
     }
 }
 

@@ -21,7 +21,7 @@ import Testing
     ]
 
     /// Copies in other orders are made of the weights of 1x1 convolutions, of those that halve an image, and of the entrance's.
-    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2), arguments: networks)
+    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2, "needs AVX2"), arguments: networks)
     func planKnowsWhichWeightsAreCopied(network: (name: String, configuration: UNetConfiguration, images: Int)) {
         let copied = UNet2D(network.configuration).parameters.filter {
             $0.shape.count == 4 && ($0.shape[2] == 1 || $0.name.contains("downsamplers") || $0.shape[1] < 8)

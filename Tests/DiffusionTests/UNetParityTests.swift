@@ -21,7 +21,9 @@ import Testing
     }
 
     /// The same without sketches, where a Python with torch and diffusers is at hand (`make parity`).
-    @Test(.enabled(if: environment["DIPTYCH_TORCH_PYTHON"] != nil), arguments: UNetCase.allCases)
+    @Test(
+        .enabled(if: environment["DIPTYCH_TORCH_PYTHON"] != nil, "set DIPTYCH_TORCH_PYTHON, as make parity does"),
+        arguments: UNetCase.allCases)
     func wholeGradientsAreThoseOfPyTorchInDouble(_ example: UNetCase) throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).golden")
         defer { try? FileManager.default.removeItem(at: file) }

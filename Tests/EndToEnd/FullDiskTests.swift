@@ -35,6 +35,25 @@ extension EndToEnd {
             #expect(verdict.code == Exit.done, "\(verdict.error)")
         }
 
+        /// Fails when training goes on, or what was saved is not gone on from.
+        @Test func `A save that fails ends the run where the job says so`() throws {
+            let job = try TinyJob()
+            let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
+            let run = try job.start(ranks: 2, set: ["checkpoint.on_failure=end"])
+            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(5) }
+            try disk.fill()
+            let end = try run.end()
+            try expectRefusal(
+                end, code: Exit.inputOutput, naming: [job.run.path + "/checkpoints", Fault.full.rawValue])
+            let error = end.error
+            let phases = job.run.events("phase_began").compactMap { $0["phase"] as? String }
+            #expect(!phases.contains("distill"), "\(phases)")
+            #expect(!job.run.events("write_failed").isEmpty && !error.contains("Training goes on"), "\(error)")
+            try disk.free()
+            let again = try RunResult(job.finish(ranks: 3), job.run)
+            try expectSame(again, Runs.finished().result, "after a save that ended the run")
+        }
+
         @Test func `A run whose checkpoints cannot fit is refused before anything is trained`() throws {
             let job = try TinyJob()
             let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 1)

@@ -62,6 +62,9 @@ extension EndToEnd {
                     #expect(end.code == Exit.rankLost, "\(moment): \(end.error)")
                     let message = try #require(end.json["message"] as? String)
                     #expect(message.contains("the same command goes on"), "\(moment): \(message)")
+                    if victim == .launcher {
+                        #expect(message.hasPrefix("mpirun was ended by signal 9"), "\(moment): \(message)")
+                    }
                     if let rank {
                         let number = try #require(rank.rank)
                         #expect(message.hasPrefix("rank \(number) (process \(rank.number) on "), "\(rank): \(message)")

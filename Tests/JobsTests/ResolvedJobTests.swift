@@ -49,7 +49,8 @@ import Testing
         "ema_decay": "0.5",
         "ema_warmup": "false", "optimizer": "adamw", "weight_decay": "0.1", "horizontal_flip": "true",
         "distill.teacher_weights": "ema", "checkpoint.every_steps": "3", "checkpoint.every_minutes": "1",
-        "checkpoint.keep": "9", "checkpoint.compression_level": "1", "sample.count": "5", "sample.sampler": "ddpm",
+        "checkpoint.keep": "9", "checkpoint.compression_level": "1", "checkpoint.on_failure": "end",
+        "sample.count": "5", "sample.sampler": "ddpm",
         "sample.steps": "7", "sample.eta": "0.5", "sample.batch": "2", "cluster.ranks": "2",
         "cluster.launcher": "srun", "cluster.partition": "long", "cluster.account": "a", "cluster.qos": "q",
         "cluster.nodes": "3", "cluster.ranks_per_node": "2", "cluster.memory_gigabytes_per_node": "16",
@@ -88,7 +89,8 @@ import Testing
     @Test func ranksPathsAndRetentionAreFree() throws {
         let free: Set<String> = [
             "name", "data.images", "data.labels", "data.shape", "checkpoint.every_steps", "checkpoint.every_minutes",
-            "checkpoint.keep", "checkpoint.compression_level", "numerics.recompute_blocks", "teachers.from",
+            "checkpoint.keep", "checkpoint.compression_level", "checkpoint.on_failure", "numerics.recompute_blocks",
+            "teachers.from",
         ]
         let found = JobSchema.keys.filter { $0.effect == .free }.map(\.path)
         #expect(Set(found.filter { !$0.hasPrefix("cluster.") }) == free)

@@ -24,7 +24,8 @@ import Testing
     }
 
     /// Winograd where the rule would not have it: from three channels.
-    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2)) func whatATableChoosesIsCorrect() async {
+    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2, "needs AVX2"))
+    func whatATableChoosesIsCorrect() async {
         await #expect(processExitsWith: .success) {
             let source = [2, 3, 9, 7]
             let shape = ConvolutionShape(

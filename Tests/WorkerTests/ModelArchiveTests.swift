@@ -81,6 +81,23 @@ import Worker
         #expect(directory.checkpoint("teacher-0", step: 3) != nil)
     }
 
+    @Test func aFailedSaveEndsTheRunWhereTheJobSaysSo() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.checkpoint.onFailure = .end })
+        let codes = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            let (_, archive) = make(session)
+            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
+            try world.barrier()
+            try archive.save(step: 1)
+            return errorThrown { try archive.save(step: 2) }.map { DiptychFailure($0).code }
+        }
+        #expect(codes == [.inputOutput, .rankLost], "rank 1 echoes the error of rank 0")
+        let told = try directory.events(.writeFailed)
+        #expect(told.count == 1 && told[0]["what"] as? String == "checkpoint of teacher-0", "\(told)")
+        #expect(try directory.events(.checkpoint).isEmpty)
+    }
+
     @Test func aDamagedCheckpointIsPassedOverAndNoted() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job())

@@ -59,9 +59,12 @@ import Worker
         }
     }
 
-    private func directory(_ workshop: Workshop, _ name: String, steps: Int = 6) throws -> RunDirectory {
+    private func directory(
+        _ workshop: Workshop, _ name: String, steps: Int = 6, onFailure: SaveFailureKind = .goOn
+    ) throws -> RunDirectory {
         let job = workshop.job {
             $0.checkpoint.everySteps = 2
+            $0.checkpoint.onFailure = onFailure
             $0.teach.steps = steps
         }
         return try workshop.run(name, job)
@@ -114,6 +117,17 @@ import Worker
         #expect(ends[0]?.message.contains("teacher-0.jsonl: write to the medium: Input/output error") == true)
         #expect(try run.checkpointSteps(of: "teacher-0").isEmpty)
         #expect(try run.events(.writeFailed).count == 3)
+        #expect(try train(in: run) == [nil, nil])
+        #expect(run.losses("teacher-0").count == 6)
+    }
+
+    /// Fails when the run goes on all the same, or does not go on when it is started again.
+    @Test func aSaveWithoutItsLinesEndsTheRunWhereTheJobSaysSo() throws {
+        let workshop = try Workshop()
+        let run = try directory(workshop, "run", onFailure: .end)
+        let ends = try train(in: run, calls: ForgetfulMedium(failing: 2...2).calls)
+        #expect(ends[0]?.code == .inputOutput && ends[1] != nil)
+        #expect(try run.checkpointSteps(of: "teacher-0") == [2])
         #expect(try train(in: run) == [nil, nil])
         #expect(run.losses("teacher-0").count == 6)
     }

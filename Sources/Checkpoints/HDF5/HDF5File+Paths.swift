@@ -75,9 +75,6 @@ extension HDF5File {
     /// Makes sure that an object can be opened: libhdf5 does not survive every virtual layout.
     private func requirePlainHeader(_ object: String, path: String) throws {
         guard let source else { return }
-        guard CHDF5_has_plain_addresses(id) != 0 else {
-            throw refusal(path, "is in a file with a user block, or with addresses of other than 8 bytes")
-        }
         let address = try check(CHDF5_header_address(id, object), "cannot be opened", object: path)
         let imageSize: Int? = if case .image(let bytes) = source { bytes } else { nil }
         let header = ObjectHeader { [id] in HDF5Calls.bytes(id, imageSize: imageSize, at: $0, count: $1) }

@@ -37,6 +37,11 @@ public final class HDF5File {
         self.name = name
         self.source = source
         identifier = try HDF5Library.locked(open)
+        guard source != nil else { return }
+        // What finds objects without libhdf5 counts on it.
+        guard HDF5Library.locked({ CHDF5_has_plain_addresses(id) != 0 }) else {
+            throw refusal("", "has a user block, or addresses of other than 8 bytes")
+        }
     }
 
     deinit {

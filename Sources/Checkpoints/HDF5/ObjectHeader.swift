@@ -73,7 +73,7 @@ struct ObjectHeader {
                 else { return nil }
                 // In version 2 between a signature and a checksum.
                 let edge = isNew ? 4 : 0
-                guard offset >= 0, count >= 2 * edge, count <= Self.mostBytes else { return nil }
+                guard count >= 2 * edge, count <= Self.mostBytes else { return nil }
                 blocks.append(Block(offset: offset + edge, count: count - 2 * edge))
             default: break
             }

@@ -123,7 +123,9 @@ struct VerifyCommand: ParsableCommand {
             guard try FileBytes.exists(directory.split) else { return nil }
             let (found, recorded) = try (sha256Hex(ofFile: directory.split), directory.recordedSplitHash())
             return found == recorded
-                ? nil : "\(printable(directory.split)): its SHA-256 is \(found) instead of \(recorded)"
+                ? nil
+                : "\(printable(directory.split)): its SHA-256 is \(found) instead of \(recorded); restore it from a copy: "
+                    + "`diptych run` does not go on without the split that it began with"
         } catch {
             return "\(error)"
         }

@@ -12,6 +12,12 @@ package struct EventNotices {
         var model: String?
         var step: Int?
         var lines: Int?
+        var endsRun: Bool?
+
+        enum CodingKeys: String, CodingKey {
+            case kind, what, reason, model, step, lines
+            case endsRun = "ends_run"
+        }
     }
 
     private let path: String
@@ -38,7 +44,8 @@ package struct EventNotices {
     private mutating func notice(of event: Event) -> String? {
         switch event.kind {
         case EventLog.Kind.writeFailed.rawValue:
-            guard let what = event.what, failing.insert(what).inserted else { return nil }
+            // What ends the run is told as its end.
+            guard event.endsRun != true, let what = event.what, failing.insert(what).inserted else { return nil }
             return
                 "cannot write: \(printable(what)): \(printable(event.reason ?? "no reason given")). Training goes on, "
                 + "what was saved before stays, and the next save tries again"

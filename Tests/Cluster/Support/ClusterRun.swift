@@ -37,12 +37,18 @@ final class ClusterRun {
     let job: String
     /// What `diptych submit` said.
     let answer: LocalCluster.Answer
+    /// Settings that change the result, as options.
+    private let settings: [String]
 
     /// Submits the job; three nodes unless told otherwise.
     init(_ options: [String] = [], nodes: [String] = ["--nodes", "3"], steps: Int = 60) throws {
         self.steps = steps
         folder = LocalCluster.temporary + "/diptych-cluster-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        settings = zip(options, options.dropFirst()).flatMap { name, value in
+            let isFree = ["checkpoint.", "cluster."].contains { value.hasPrefix($0) }
+            return name == "--set" && !isFree ? [name, value] : []
+        }
         let file = folder + "/job.yaml"
         try Self.yaml.write(toFile: file, atomically: true, encoding: .utf8)
         path = folder + "/run"
@@ -106,7 +112,8 @@ final class ClusterRun {
         try LocalCluster.wait(until: "the run teaches") { steps(of: run) > 15 }
     }
 
-    /// Waits for the job's end, which must be a good one, and expects the bits of a run on one rank.
+    /// Waits for the job's end, which must be a good one, and expects the bits of a run on one rank: weights, moving
+    /// averages, logs of steps and images.
     func expectSameResult(
         restarts: ClosedRange<Int>, of member: (job: String, run: String, seed: Int)? = nil, seconds: Double = 180,
         sourceLocation: SourceLocation = #_sourceLocation
@@ -127,24 +134,45 @@ final class ClusterRun {
         }
         #expect(story.contains("\ndone: "), "\(story)", sourceLocation: sourceLocation)
         let outcome = try JSONSerialization.jsonObject(with: Data(text("outcome.json", of: member?.run).utf8))
-        let weights = (outcome as? [String: Any])?["weights_sha256"] as? [String: String]
-        #expect(try weights == Reference.weights(seed: member?.seed ?? 7, steps: steps), sourceLocation: sourceLocation)
+        let found = try Reference(try #require(outcome as? [String: Any]), run: member?.run ?? path)
+        let expected = try Reference.made(seed: member?.seed ?? 7, steps: steps, settings: settings)
+        #expect(found.weights == expected.weights, sourceLocation: sourceLocation)
+        #expect(found.averages == expected.averages, sourceLocation: sourceLocation)
+        #expect(found.images == expected.images, "the images differ", sourceLocation: sourceLocation)
+        for (model, log) in expected.logs {
+            #expect(found.logs[model] == log, "the log of \(model) differs", sourceLocation: sourceLocation)
+        }
     }
 }
 
-/// The same job on one rank of this machine, without SLURM.
-enum Reference {
+/// What a run comes to, and that of the same job on one rank of this machine, without SLURM.
+struct Reference {
+    let weights: [String: String]
+    let averages: [String: String]
+    let logs: [String: Data]
+    let images: Data
+
     private struct Key: Hashable {
         var seed: Int
         var steps: Int
+        var settings: [String]
     }
 
-    private static let made = Mutex<[Key: [String: String]]>([:])
+    private static let known = Mutex<[Key: Reference]>([:])
 
-    /// The hashes of all models' weights.
-    static func weights(seed: Int, steps: Int) throws -> [String: String] {
-        let key = Key(seed: seed, steps: steps)
-        if let known = made.withLock({ $0[key] }) { return known }
+    /// Reads the result of a run from its outcome and its files.
+    init(_ outcome: [String: Any], run: String) throws {
+        func file(_ name: String) throws -> Data { try Data(contentsOf: URL(filePath: "\(run)/\(name)")) }
+        weights = try #require(outcome["weights_sha256"] as? [String: String])
+        averages = try #require(outcome["ema_sha256"] as? [String: String])
+        logs = try Dictionary(uniqueKeysWithValues: weights.keys.map { ($0, try file("logs/\($0).jsonl")) })
+        images = try file("samples/student.npz")
+    }
+
+    /// That of one rank.
+    static func made(seed: Int, steps: Int, settings: [String]) throws -> Reference {
+        let key = Key(seed: seed, steps: steps, settings: settings)
+        if let known = known.withLock({ $0[key] }) { return known }
         let folder = LocalCluster.temporary + "/diptych-reference-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -153,10 +181,10 @@ enum Reference {
             [
                 LocalCluster.program, "run", folder + "/job.yaml", "--run", folder + "/run", "--ranks", "1", "--set",
                 "seed=\(seed)", "--json", "--quiet",
-            ] + ClusterRun.setting(steps))
+            ] + settings + ClusterRun.setting(steps))
         try #require(answer.code == 0, "\(answer.error)")
-        let weights = try #require(try answer.json["weights_sha256"] as? [String: String])
-        made.withLock { $0[key] = weights }
-        return weights
+        let made = try Reference(answer.json, run: folder + "/run")
+        known.withLock { $0[key] = made }
+        return made
     }
 }

@@ -94,7 +94,7 @@ import Testing
         expectClose(result(), before.map { 2 * $0 }, absolute: 0, relative: 0)
     }
 
-    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2)) func winogradServesWhatItCan() {
+    @Test(.enabled(if: NumericsProfile.current().kernels >= .avx2, "needs AVX2")) func winogradServesWhatItCan() {
         func usesWinograd(
             from channels: Int = 32, to out: Int = 16, kernel: Int = 3, stride: Int = 1, padding: Int = 1
         ) -> Set<Bool> {

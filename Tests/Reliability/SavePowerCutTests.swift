@@ -7,7 +7,7 @@ extension Reliability {
     /// right after saves were said to be done, and what the copy holds after the journal was replayed is what a machine
     /// would find after losing its power then.
     @Suite(.serialized, .enabled(if: DiskImage.works, "needs root and loop devices"))
-    struct PowerCutTests {
+    struct SavePowerCutTests {
         /// What was on the medium at one moment.
         private struct Cut {
             let image: String

@@ -6,7 +6,7 @@ extension EndToEnd {
     /// Power cuts of a whole run: what a copy of its disk, made at one moment, holds after the journal was replayed is what a
     /// machine would find after losing its power then.
     @Suite(.serialized, .enabled(if: DiskImage.works, "needs root and loop devices"))
-    struct PowerCutTests {
+    struct RunPowerCutTests {
         /// What was on the medium at one moment.
         private struct Cut {
             let image: String
