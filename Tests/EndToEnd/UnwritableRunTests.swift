@@ -8,8 +8,8 @@ extension EndToEnd {
     struct UnwritableRunTests {
         private typealias Fault = FullDiskTests.Fault
 
-        /// Saves often, is long enough to be held up, and is ended after six seconds of silence.
-        private static let settings = ["teach.steps=600", "checkpoint.every_steps=60", "cluster.silence_minutes=0.1"]
+        /// Saves often, is long enough to be held up, and is ended after twelve seconds of silence.
+        private static let settings = ["teach.steps=600", "checkpoint.every_steps=60", "cluster.silence_minutes=0.2"]
 
         private static let expected = Result {
             let job = try TinyJob()
@@ -99,7 +99,7 @@ extension EndToEnd {
                 try checkpoints?.fill()
             }
             try waitUntilTold(run)
-            try slow(run, seconds: 14)
+            try slow(run, seconds: 24)
             if fault == .full {
                 #expect(job.run.heartbeats.isEmpty, "the directory has taken a heartbeat")
             }
