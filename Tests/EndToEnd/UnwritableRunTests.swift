@@ -145,7 +145,7 @@ extension EndToEnd {
             try waitForCheckpoints(run, job)
             try pause(run) { try disk.fail() }
             try waitUntilTold(run)
-            try slow(run, seconds: 14)
+            try slow(run, seconds: 24)
             let end = try run.end()
             #expect(end.code == Exit.inputOutput, "\(end.error)")
             expectTold(end.error, .readOnly)
