@@ -128,9 +128,7 @@ extension EndToEnd {
             }
             let last = try ProgramRun(.diptych, job.arguments(ranks: 2) + ["--retry"], in: job.folder)
             try finish(last, job, expected, "the last kill")
-            print(
-                "torture: \(kills) kills, \(runs + 1) runs, every result equal; killed in \(killed.sorted { $0.key < $1.key })"
-            )
+            print("torture: \(kills) kills, \(runs + 1) runs, every result equal; killed in \(Kills.list(killed))")
         }
 
         /// Where a request to stop is wanted.
@@ -214,7 +212,7 @@ extension EndToEnd {
             try finish(ProgramRun(.diptych, job.arguments(ranks: 2), in: job.folder), job, expected, "the last signal")
             print(
                 "torture: \(sent) random signals, \(runs + 1) runs, every result equal; each group saved at its own step; "
-                    + "asked in \(ends.sorted { $0.key < $1.key })")
+                    + "asked in \(Kills.list(ends))")
         }
 
         private func finish(_ run: ProgramRun, _ job: TinyJob, _ expected: RunResult, _ what: String) throws {
@@ -234,4 +232,9 @@ enum Kills {
     static let signals = Int(ProcessInfo.processInfo.environment["DIPTYCH_SIGNALS"] ?? "") ?? count
     /// Repeats a plan of kills.
     static let seed = UInt64(ProcessInfo.processInfo.environment["DIPTYCH_KILL_SEED"] ?? "") ?? 1
+
+    /// How often something happened, by where.
+    static func list(_ counts: [String: Int]) -> String {
+        counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    }
 }
