@@ -81,9 +81,10 @@ torture: test-deps build $(PACKAGES) sanitize
 	    --filter 'ReliabilityTests|ExactnessTests|RandomKillTests'
 	SECONDS_EACH=$(SECONDS_EACH) scripts/fuzz
 
-# The modules that call C, ours or others', under the address sanitizer, in a build of their own. What libhdf5 leaks
-# in files that it refuses is not ours to mend, so leaks are left out of account; the libraries themselves, and oneDNN's code
-# made at run time, are not instrumented, but use its heap. -Xcc: also what Swift compiles of the shims' headers.
+# The modules with C of ours or a shim.h of a library, and the MPI tests, under the address sanitizer, in a build of their own.
+# What libhdf5 leaks in files that it refuses is not ours to mend, so leaks are left out of account; the libraries themselves,
+# and oneDNN's code made at run time, are not instrumented, but use its heap. -Xcc: also what Swift compiles of the shims'
+# headers.
 sanitize: test-deps $(PACKAGES)
 	DIPTYCH_SANITIZE=yes swift build -c release --sanitize address -Xcc -fsanitize=address --build-tests \
 	    --scratch-path .build-asan

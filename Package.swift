@@ -145,7 +145,8 @@ let package = Package(
         // Kills, errors and power cuts at every point of a save, and the readers' fuzzing.
         .executableTarget(
             name: "save-harness",
-            dependencies: ["Worker", "Checkpoints", "Communication", "Diffusion", "Tensor"], path: "Tests/SaveHarness",
+            dependencies: ["Worker", "Jobs", "Checkpoints", "Communication", "Diffusion", "Tensor"],
+            path: "Tests/SaveHarness",
             swiftSettings: strict),
         .target(
             name: "FuzzTargets",

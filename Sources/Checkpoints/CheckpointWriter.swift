@@ -126,6 +126,11 @@ public final class CheckpointWriter: @unchecked Sendable {
         return saved
     }
 
+    /// Whether a save has failed whose error was not thrown yet. Does not wait.
+    public var hasFailed: Bool {
+        condition.withLock { failure != nil }
+    }
+
     /// Whether a save is under way.
     public var isSaving: Bool {
         condition.withLock { saving }

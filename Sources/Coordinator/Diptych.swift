@@ -46,7 +46,7 @@ public struct Diptych: ParsableCommand {
             if !failure.message.isEmpty { Console.error("diptych: \(failure.message)") }
             Foundation.exit(failure.code.rawValue)
         } catch let error as SystemCallError {
-            Console.error("diptych: \(error)")
+            Console.error("diptych: \(error.failure.message)")
             Foundation.exit(ExitCode.inputOutput.rawValue)
         } catch  where exitCode(for: error) != .failure {
             end(withParserError: error)  // help, version, a value out of range
@@ -59,9 +59,7 @@ public struct Diptych: ParsableCommand {
     /// Ends the process as the parser would, but for what the command line's words would do to a terminal.
     private static func end(withParserError error: any Error) -> Never {
         guard exitCode(for: error) != .success else { exit(withError: error) }
-        for line in fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false) {
-            Console.error(printable(String(line)))
-        }
+        Console.error(printableLines(fullMessage(for: error)))
         Foundation.exit(exitCode(for: error).rawValue)
     }
 

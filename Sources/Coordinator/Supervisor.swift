@@ -110,7 +110,8 @@ final class Supervisor {
             }
             for signal in signals.take() { receive(signal, child) }
             let now = silence.elapsed
-            if now >= nextLook {
+            // A request to stop that waits for the ranks does not wait for the next look: theirs may be a job of seconds.
+            if now >= nextLook || stopRequested != nil && !isStopSent {
                 nextLook = now + 0.5
                 look(child, log)
             }

@@ -32,8 +32,10 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     public var isMissing: Bool { number == ENOENT || number == ENOTDIR }
     /// Path, operation and reason.
     public var description: String { "\(printable(path)): \(operation): \(reason)" }
+    /// What to do when something that is there could not be read; empty for other failures.
+    public var advice: String { FileError.advice(operation, number) }
     /// The same as a failure with code 74.
-    public var failure: DiptychFailure { DiptychFailure(.inputOutput, description) }
+    public var failure: DiptychFailure { DiptychFailure(.inputOutput, description + advice) }
 }
 
 /// Whole small files: read with a limit, written so that a reader sees the old or the new one, never half of it.
@@ -63,6 +65,13 @@ public enum FileBytes {
             guard error.isMissing else { throw error }
             return nil
         }
+    }
+
+    /// Whether the name of the working directory is UTF-8, and so can be a `String` as it is.
+    static var workingDirectoryIsText: Bool {
+        guard let name = getcwd(nil, 0) else { return true }
+        defer { free(name) }
+        return String(validatingCString: name) != nil
     }
 
     /// Whether anything has a name.

@@ -85,7 +85,7 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
 public enum SaveFailureKind: String, Codable, CaseIterable, Sendable {
     /// Training goes on with the older checkpoint, and the next save tries again; only the last must succeed.
     case goOn = "continue"
-    /// The run ends at the next save.
+    /// The run ends.
     case end
 }
 

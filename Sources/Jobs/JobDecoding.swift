@@ -24,7 +24,7 @@ extension Job {
             data = try read(path, JobNode.largestFile)
         } catch {
             let code: ExitCode = error.isMissing ? .usage : .inputOutput
-            throw DiptychFailure(code, "cannot read the job file \(printable(path)): \(error.reason)")
+            throw DiptychFailure(code, "cannot read the job file \(printable(path)): \(error.reason)\(error.advice)")
         }
         guard let text = String(validating: data, as: UTF8.self) else {
             throw DiptychFailure(.usage, "\(printable(path)): the job file is not UTF-8 text")

@@ -237,7 +237,7 @@ public enum JobSchema {
         key(
             "checkpoint.on_failure", \.checkpoint.onFailure, .choice(), .free,
             meaning: "when a checkpoint cannot be written: `continue` with the older one and try again at the next "
-                + "save, or `end` the run there; the last save must succeed either way"),
+                + "save, or `end` the run; the last save must succeed either way"),
         key("sample.count", \.sample.count, .integer(1...1_000_000), meaning: "images made at the end of the run"),
         key("sample.sampler", \.sample.sampler, .choice(), meaning: "sampler of these images"),
         key(

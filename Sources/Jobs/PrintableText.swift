@@ -11,6 +11,11 @@ public func printable(_ text: String) -> String {
     return result
 }
 
+/// The same for a text of several lines, which stay.
+package func printableLines(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { printable(String($0)) }.joined(separator: "\n")
+}
+
 extension Unicode.Scalar {
     /// Whether a terminal shows it, and does nothing else: no control or format character, such as one that turns the
     /// direction of writing, no separator of lines.

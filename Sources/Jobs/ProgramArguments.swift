@@ -8,16 +8,18 @@ import Foundation
 ///
 /// - Throws: `DiptychFailure` with code 64 when an argument, or the name of the working directory, is not UTF-8.
 package func programArguments() throws(DiptychFailure) -> [String] {
-    let here = FileManager.default.currentDirectoryPath
-    guard !here.unicodeScalars.contains("\u{FFFD}") else {
+    guard FileBytes.workingDirectoryIsText else {
+        let here = FileManager.default.currentDirectoryPath
         throw DiptychFailure(
             .usage,
             "the working directory \(printable(here)) has a name that is not UTF-8; work in another, or rename it")
     }
-    guard let bytes = try? FileBytes.read("/proc/self/cmdline") else { return Array(CommandLine.arguments.dropFirst()) }
+    let known = CommandLine.arguments.dropFirst()
+    guard let bytes = try? FileBytes.read("/proc/self/cmdline") else { return Array(known) }
+    // Each word ends with a zero byte. Where the loader was told to start this program, its own words come first.
+    let words = bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast()
     var arguments: [String] = []
-    // Each word ends with a zero byte.
-    for word in bytes.split(separator: 0, omittingEmptySubsequences: false).dropFirst().dropLast() {
+    for word in known.isEmpty ? words : words.suffix(known.count) {
         guard let text = String(validating: word, as: UTF8.self) else {
             throw DiptychFailure(
                 .usage,

@@ -108,14 +108,12 @@ package final class ModelArchive {
     /// An earlier checkpoint that could not be written does not stop training, unless the job says so: the old ones stay,
     /// and the event log says so.
     ///
+    /// - Parameter isLast: Whether no other follows. Then one before that has failed does not matter, whatever the job says.
     /// - Throws: On every rank, when the state holds a number that is not finite: it is never saved. With
     ///   `checkpoint.on_failure: end` also when the checkpoint before could not be written.
-    package func save(step: Int) throws {
+    package func save(step: Int, isLast: Bool = false) throws {
         // At most one copy of the state waits to be written.
-        switch session.job.checkpoint.onFailure {
-        case .goOn: settle()
-        case .end: try finish()
-        }
+        if endsOnFailure, !isLast { try finish() } else { settle() }
         clocks[step] = Stopwatch()
         let staged = writer?.stage(
             model: model.name, phase: model.phase.rawValue, step: step, jobHash: session.job.hash, entries: entries)
@@ -138,9 +136,20 @@ package final class ModelArchive {
         }
     }
 
+    private var endsOnFailure: Bool { session.job.checkpoint.onFailure == .end }
+
+    /// Whether a checkpoint could not be written and the job wants to end then. Does not wait; false but on the first rank.
+    package var mustEnd: Bool { endsOnFailure && writer?.hasFailed == true }
+
     /// Waits for the checkpoint on its way, and notes what became of it. No collective.
-    package func settle() {
-        session.tolerate("checkpoint of \(model.name)") { try writer?.finish() }
+    ///
+    /// - Parameter endsRun: Whether the run is about to end with another error.
+    package func settle(endsRun: Bool = false) {
+        do {
+            try writer?.finish()
+        } catch {
+            session.noteFailure("checkpoint of \(model.name)", error, endsRun: endsRun)
+        }
         noteSaved()
     }
 

@@ -144,7 +144,7 @@ extension Session {
                 throw DiptychFailure(
                     .inputOutput,
                     "\(error.description): whether a later execution of this run has begun cannot be told, so nothing is "
-                        + "written")
+                        + "written; the same command goes on when it can be read")
             }
             throw DiptychFailure(
                 .rankLost,

@@ -10,7 +10,7 @@ extension Trainer {
     /// written. Collective.
     ///
     /// - Parameter staged: On the first rank what receives the state, elsewhere nil.
-    func stage(into staged: StagedCheckpoint?) throws {
+    package func stage(into staged: StagedCheckpoint?) throws {
         if let staged { parameters.values.withSpan { append($0, at: 0, to: staged) } }
         for shard in [optimizer.movingAverage, optimizer.firstMoment, optimizer.secondMoment] {
             try gather(shard, into: staged)

@@ -232,7 +232,8 @@ package final class TrainingLoop {
     private func flags() -> UInt8 {
         let minutes = session.job.checkpoint.everyMinutes
         let isDue = group.rank == 0 && minutes > 0 && lastSave.seconds > 60 * minutes
-        return (session.isStopRequested() ? Flags.stop : 0) | (isDue ? Flags.checkpoint : 0)
+        // Where the job does not go on without a checkpoint, the next save ends it.
+        return (session.isStopRequested() ? Flags.stop : 0) | (isDue || archive.mustEnd ? Flags.checkpoint : 0)
     }
 
     /// Begins to save, once the lines of the log up to the step are on the medium: after a crash they could not be made
@@ -246,16 +247,16 @@ package final class TrainingLoop {
                 try log?.synchronize()
                 return true
             } catch {
-                // The one on its way is from before, and good.
-                archive.settle()
                 let mayFail = !isLast && session.job.checkpoint.onFailure == .goOn
                 let endsRun = !mayFail || (error as? DiptychFailure)?.code == .rankLost
+                // The one on its way is from before, and good.
+                archive.settle(endsRun: endsRun)
                 session.noteFailure("checkpoint of \(task.model.name)", error, endsRun: endsRun)
                 if endsRun { throw error }
                 return false
             }
         }
-        if isLogged { try archive.save(step: step) }
+        if isLogged { try archive.save(step: step, isLast: isLast) }
         lastSave = Stopwatch()
     }
 

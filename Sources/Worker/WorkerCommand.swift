@@ -28,10 +28,18 @@ public struct WorkerCommand: ParsableCommand {
         // First of all: until then a signal that asks to stop ends this process.
         StopSignal.install()
         do {
-            main(try programArguments())
-        } catch {
-            WorkerProcess.say(error.message)
-            Foundation.exit(error.code.rawValue)
+            var command = try parseAsRoot(programArguments())
+            try command.run()
+        } catch let failure as DiptychFailure {
+            WorkerProcess.say(failure.message)
+            Foundation.exit(failure.code.rawValue)
+        } catch  where exitCode(for: error) == .success {
+            exit(withError: error)  // help, version
+        } catch let error {
+            // Not the parser's own way to say it: the words of the command line may be commands for a terminal.
+            let message = fullMessage(for: error)
+            if !message.isEmpty { FileHandle.standardError.write(Data((printableLines(message) + "\n").utf8)) }
+            Foundation.exit(exitCode(for: error).rawValue)
         }
         Foundation.exit(Jobs.ExitCode.done.rawValue)
     }

@@ -161,11 +161,12 @@ extension Cluster {
             #expect(run.log.contains("(process \(ranks[1].number) on n"), "\(run.log)")
         }
 
-        @Test func `A job goes on while slurmctld is killed and started again`() throws {
+        @Test func `A job goes on while slurmctld and munged are killed and started again`() throws {
             let run = try ClusterRun(steps: ClusterRun.manySteps)
             try run.waitForTeach()
             LocalCluster.waitForSavedState()
             try LocalCluster.kill("slurmctld")
+            try LocalCluster.kill("munged")
             let before = run.steps()
             try LocalCluster.wait(until: "the run goes on without") { run.steps() > before + 5 }
             let answer = try LocalCluster.run([LocalCluster.repository + "cluster/local/up"])

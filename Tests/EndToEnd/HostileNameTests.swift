@@ -59,6 +59,9 @@ extension EndToEnd {
                 (["submit", job.file, "--run", path], false), (["run", job.file, "--run", path, "--json"], true),
                 (["status", path], true), (["verify", path], true),
             ]
+            let worker = try EndToEndTests.run(.worker, [Self.name, Self.name], in: job.folder)
+            #expect(worker.code == Exit.usage && worker.error.contains("\\u{1b}[2J"), "\(worker.error)")
+            #expect(Self.commands(in: worker.output + worker.error).isEmpty)
             for (words, shows) in commands {
                 let end = try EndToEndTests.run(.diptych, words, in: job.folder)
                 let told = Self.commands(in: end.output + end.error)
@@ -70,6 +73,16 @@ extension EndToEnd {
                     try expectSame(RunResult(end, run), Runs.finished().result, "a hostile name")
                 }
             }
+        }
+
+        /// Fails when the words of the loader are taken for the program's own.
+        @Test func `A program that the loader was told to start has its own arguments`() throws {
+            let loader = "/lib64/ld-linux-x86-64.so.2"
+            let job = try TinyJob()
+            let script = #"exec "$0" "$1" plan "$2""#
+            let end = try EndToEndTests.run(
+                .bash, ["-c", script, loader, Program.diptych.path, job.file], in: job.folder)
+            #expect(end.code == Exit.done && end.output.contains("teach"), "\(end.error)")
         }
 
         /// Fails when a name is repaired: the run of another directory would be gone on with, or a new one begun.

@@ -25,6 +25,7 @@ extension EndToEnd {
             let told = (end.error + end.output).replacing("\\/", with: "/")
             #expect(told.contains(fault.reason) && told.contains(file), "\(file): \(told)")
             #expect(!told.contains("start a new run"), "\(told)")
+            #expect(told.contains("the same command goes on"), "\(told)")
         }
 
         /// Fails when a new job.yaml, split.h5 or profile.json takes the place of one that cannot be read, when deaths are not
@@ -41,8 +42,15 @@ extension EndToEnd {
                 expectRefused(try fault.run(.diptych, job.arguments(ranks: 2), file, job), fault, file)
                 #expect(treasures(job) == before, "\(file) or another was changed")
             }
-            expectRefused(
-                try fault.run(.diptych, ["verify", job.run.path], "outcome.json", job), fault, "outcome.json")
+            try "{\"job\":\"17\",\"script\":\"s\",\"log\":\"l\",\"time\":1}"
+                .write(toFile: job.run.path + "/submission.json", atomically: false, encoding: .utf8)
+            for (command, file) in [
+                ("verify", "outcome.json"), ("status", "outcome.json"), ("status", "submission.json"),
+                ("status", "checkpoints/student"), ("logs", "submission.json"), ("cancel", "submission.json"),
+            ] {
+                expectRefused(try fault.run(.diptych, [command, job.run.path], file, job), fault, file)
+            }
+            unlink(job.run.path + "/submission.json")
             // The run comes to its end, which cannot be told.
             let end = try fault.run(.diptych, job.arguments(ranks: 2), "outcome.json", job)
             expectRefused(end, fault, "outcome.json")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 extension EndToEnd {
@@ -11,10 +12,7 @@ extension EndToEnd {
         @Test func `SIGUSR1 to mpirun by hand ends each phase with 75, and it comes to the same result`() throws {
             let expected = try Runs.finished().result
             let job = try TinyJob()
-            let arguments = [
-                "--oversubscribe", "--bind-to", "none", "-n", "2", try Program.worker.path, job.file, "--run",
-                job.run.path,
-            ]
+            let arguments = try byHand(job)
             let moments = [(Moment.teach, ["teacher-0", "teacher-1"]), (.distill, ["student"]), (.sample, [])]
             for (moment, models) in moments {
                 let end = try moment.stop(
@@ -30,6 +28,83 @@ extension EndToEnd {
             let end = try run(.mpirun, arguments, in: job.folder)
             #expect(end.code == Exit.done, "\(end.error)")
             try expectSame(RunResult(outcome(job), job.run), expected, "after three stops by hand")
+        }
+
+        private func byHand(_ job: TinyJob, set: [String] = []) throws -> [String] {
+            [
+                "--oversubscribe", "--bind-to", "none", "-n", "2", try Program.worker.path, job.file, "--run",
+                job.run.path,
+            ] + set.flatMap { ["--set", $0] }
+        }
+
+        /// Where else mpirun is told.
+        enum Place: String, CaseIterable {
+            case split, save, wait
+
+            var settings: [String] {
+                switch self {
+                case .split: TinyJob.large
+                case .save: ["checkpoint.every_steps=1"]
+                case .wait: ["checkpoint.every_steps=29"]
+                }
+            }
+
+            /// Halts the ranks there: all, or the slower one that the other waits for.
+            func halt(_ run: ProgramRun, _ folder: RunFolder) throws -> [LiveProcess] {
+                func isThere() -> Bool {
+                    switch self {
+                    case .split: return folder.bytes("split.h5") == nil && !folder.events("phase_began").isEmpty
+                    case .save:
+                        let names = try? FileManager.default.contentsOfDirectory(
+                            atPath: folder.path + "/checkpoints/teacher-0")
+                        // The room for copies is made under the name of step 0.
+                        return names?.contains { $0.contains(".partial-") && !$0.hasPrefix("step-00000000.") } == true
+                    case .wait: return folder.steps(of: "teacher-0") > 2 && folder.steps(of: "teacher-1") > 2
+                    }
+                }
+                var halted: [LiveProcess] = []
+                try run.wait(until: "\(self)") {
+                    guard folder.heartbeats.count == 2, isThere() else { return false }
+                    halted = self == .wait ? run.ranks.filter { $0.rank == 1 } : run.ranks
+                    for rank in halted { rank.send(SIGSTOP) }
+                    usleep(20_000)
+                    let isHalted = halted.allSatisfy(\.isHalted) && isThere()
+                    if !isHalted { for rank in halted { rank.send(SIGCONT) } }
+                    return isHalted
+                }
+                if self == .wait {
+                    try run.wait(until: "teacher 0 is done") {
+                        folder.checkpoints(of: "teacher-0").contains(TinyJob.steps)
+                    }
+                }
+                return halted
+            }
+        }
+
+        /// Fails when the split is cut off, a checkpoint is, or a group that waits keeps the request to itself.
+        @Test(arguments: Place.allCases)
+        func `SIGUSR1 to mpirun by hand is heeded in the split, within a save and while one group waits`(
+            place: Place
+        ) throws {
+            let expected = try (place == .split ? Runs.large() : Runs.finished()).result
+            let job = try TinyJob()
+            let arguments = try byHand(job, set: place.settings)
+            let run = try ProgramRun(.mpirun, arguments, in: job.folder)
+            let halted = try place.halt(run, job.run)
+            run.send(SIGUSR1)
+            try run.wait(until: "the ranks are asked to stop") { halted.allSatisfy { $0.hasPending(SIGUSR1) } }
+            for rank in halted { rank.send(SIGCONT) }
+            let end = try run.end()
+            #expect(end.code == Exit.stopped, "\(end.error)")
+            for model in ["teacher-0", "teacher-1"] {
+                let steps = job.run.steps(of: model)
+                #expect(job.run.checkpoints(of: model).last ?? 0 == steps, "\(model) saved at its own step")
+                #expect(place != .split || steps == 0)
+            }
+            #expect(job.run.bytes("split.h5") != nil && job.run.steps(of: "student") == 0)
+            let again = try EndToEndTests.run(.mpirun, arguments, in: job.folder)
+            #expect(again.code == Exit.done, "\(again.error)")
+            try expectSame(RunResult(outcome(job), job.run), expected, "stopped in \(place) by hand")
         }
 
         private func outcome(_ job: TinyJob) throws -> [String: Any] {

@@ -32,7 +32,9 @@ extension Reliability {
                 } else {
                     found += 1
                     #expect(end.code == 74, "\(point): \(end.error)")
-                    #expect(try Harness.files(changed) == old, "\(point)")
+                    // The log has the step, as it must before a save is tried.
+                    let left = try Harness.files(changed).filter { $0.key != Harness.log }
+                    #expect(left == old.filter { $0.key != Harness.log }, "\(point)")
                     #expect(try harness.train(changed, steps: 2).code == 0, "\(point)")
                     #expect(try Harness.files(changed) == new, "\(point)")
                 }

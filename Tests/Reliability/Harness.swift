@@ -114,11 +114,15 @@ struct Harness {
         try run(Self.program(), arguments(folder, steps: steps))
     }
 
-    /// The files of the model, by name.
+    /// The files of the model, by name, and the log of its steps.
     static func files(_ folder: String) throws -> [String: Data] {
         let directory = "\(folder)/\(model)"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        return try Dictionary(
+        var files = try Dictionary(
             uniqueKeysWithValues: names.map { ($0, try Data(contentsOf: URL(filePath: "\(directory)/\($0)"))) })
+        files[log] = FileManager.default.contents(atPath: "\(folder)/\(log)")
+        return files
     }
+
+    static let log = "steps.jsonl"
 }

@@ -1,5 +1,6 @@
 // A training of a tiny network in one process whose saves run on the main thread, so that strace can number their system
-// calls: `save-harness FOLDER STEPS KEEP IMAGE_LIMIT [ACKNOWLEDGED]`. It goes on from the newest checkpoint, saves after
+// calls: those of the log of steps, whose lines come to the medium first, of the copy of the state, and of the checkpoint that
+// is written from it. `save-harness FOLDER STEPS KEEP IMAGE_LIMIT [ACKNOWLEDGED]`. It goes on from the newest checkpoint, saves after
 // every step, and goes on training when a save fails, as `diptych-worker` does. The file ACKNOWLEDGED gets a line for each
 // step as soon as its save is said to be done. Started by ReliabilityTests.
 //
@@ -9,6 +10,7 @@ import Checkpoints
 import Communication
 import Diffusion
 import Foundation
+import Jobs
 import Tensor
 import Worker
 
@@ -60,16 +62,24 @@ func train(
         try found.read(.secondMoment) { optimizer.secondMoment.copy(from: $1, at: $0) }
         trainer.parameters.valuesChanged()
     }
+    let log = try StepLog(path: folder + "/steps.jsonl")
+    let lines = try log.cutBack(toStep: report.resumed)
+    if lines < report.resumed { report.faults.append("the log has \(lines) lines, expected \(report.resumed)") }
+    // What `diptych-worker` does on a thread of its own is done by this one.
+    let writer = CheckpointWriter(store: store, keeping: keep)
     var isSaved = true
     for step in report.resumed..<max(steps, report.resumed) {
         let settings = StepSettings(step: step, learningRate: 1e-3, maxGradientNorm: 1, averageDecay: 0.5)
-        _ = try trainer.step(settings) { lane, tape in loss(trainer.network, lane: lane, step: step, tape) }
+        let result = try trainer.step(settings) { lane, tape in loss(trainer.network, lane: lane, step: step, tape) }
+        // A line that cannot be written follows with the next one, or the save does without.
+        try? log.append(
+            StepRecord(step: step, loss: result.loss, learningRate: 1e-3, gradientNorm: result.gradientNorm))
         do {
-            try store.save(
-                Checkpoint(
-                    model: "teacher-0", phase: "teach", step: step + 1, jobHash: "harness", entries: entries,
-                    weights: values.scalars, ema: optimizer.movingAverage.scalars,
-                    firstMoment: optimizer.firstMoment.scalars, secondMoment: optimizer.secondMoment.scalars))
+            try log.synchronize()
+            let staged = writer.stage(
+                model: "teacher-0", phase: "teach", step: step + 1, jobHash: "harness", entries: entries)
+            try trainer.stage(into: staged)
+            try store.save(staged)
             isSaved = true
             let line = Array("\(step + 1)\n".utf8)
             if let acknowledged { _ = write(acknowledged, line, line.count) }
@@ -80,7 +90,7 @@ func train(
         }
     }
     report.weights = sha256Hex(Array(values.scalars.prefix(trainer.parameters.count)))
-    report.faults = try store.verify().compactMap(\.reason)
+    report.faults += try store.verify().compactMap(\.reason)
     report.faults += try store.chains().compactMap { $0.firstBreak.map { "\($0.path): \($0.reason)" } }
     return isSaved
 }
@@ -105,6 +115,9 @@ do {
     }
     if !report.faults.isEmpty { code = 65 }
 } catch let error as FileError {
+    say("\(error)")
+    code = 74
+} catch let error as SystemCallError {
     say("\(error)")
     code = 74
 } catch {

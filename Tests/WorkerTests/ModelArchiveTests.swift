@@ -94,8 +94,30 @@ import Worker
         }
         #expect(codes == [.inputOutput, .rankLost], "rank 1 echoes the error of rank 0")
         let told = try directory.events(.writeFailed)
-        #expect(told.count == 1 && told[0]["what"] as? String == "checkpoint of teacher-0", "\(told)")
+        #expect(told.count == 1 && told[0]["ends_run"] as? Bool == true, "\(told)")
+        #expect(told[0]["what"] as? String == "checkpoint of teacher-0", "\(told)")
         #expect(try directory.events(.checkpoint).isEmpty)
+    }
+
+    /// Fails when a run that could save its last state ends for the sake of one before.
+    @Test func aFailedSaveBeforeTheLastDoesNotMatterWhateverTheJobSays() throws {
+        let workshop = try Workshop()
+        let directory = try workshop.run("run", workshop.job { $0.checkpoint.onFailure = .end })
+        _ = try onRanks(2) { world in
+            let session = try Session(world: world, directory: directory)
+            let (_, archive) = make(session)
+            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
+            try world.barrier()
+            try archive.save(step: 1)
+            while world.rank == 0, !archive.mustEnd { usleep(1000) }
+            let obstacle = directory.checkpoints(of: "teacher-0")
+            if world.rank == 0 { try FileManager.default.removeItem(atPath: obstacle) }
+            try world.barrier()
+            try archive.save(step: 2, isLast: true)
+            try archive.finish()
+            #expect(!archive.mustEnd)
+        }
+        #expect(directory.checkpoint("teacher-0", step: 2) != nil)
     }
 
     @Test func aDamagedCheckpointIsPassedOverAndNoted() throws {

@@ -32,10 +32,23 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         let advice =
             switch number {
             case ENOSPC, EDQUOT: "; free some space and run again"
+            case EACCES where Self.readings.contains(operation): Self.advice(operation, number)
             case EACCES, EPERM, EROFS: "; the folder must be writable by you"
-            default: ""
+            default: Self.advice(operation, number)
             }
         let code = number == 0 ? "" : " (errno \(number))"
         return "cannot \(operation) \(path): \(reason)\(code)\(advice)"
+    }
+
+    private static let readings: Set<String> = ["open", "look at", "list", "read"]
+
+    /// What to do when something that is there could not be read, as while a file server is away; empty for other failures.
+    package static func advice(_ operation: String, _ number: Int32) -> String {
+        guard readings.contains(operation) else { return "" }
+        switch number {
+        case EIO, ESTALE, EACCES, EPERM, ETIMEDOUT, ENOTCONN, EHOSTDOWN, EHOSTUNREACH, ENOMEM, EMFILE, ENFILE:
+            return ". It cannot be read now, which may pass; the same command goes on when it can be read"
+        default: return ""
+        }
     }
 }

@@ -65,7 +65,7 @@ private struct Cancellation {
             try directory.requireRegularFiles()
             found = try Submission.read(from: directory)
         } catch {
-            failures.append("\(error)")
+            failures.append((error as? SystemCallError)?.failure.message ?? "\(error)")
             return
         }
         guard let submission = found else {

@@ -74,7 +74,7 @@ struct RunCommand: ParsableCommand {
             throw failure
         }
         let directory = preparation.directory
-        RunReport.begin(preparation, placement, console)
+        try RunReport.begin(preparation, placement, console)
         if let allocation = machine.allocation { RunReport.place(allocation, launcher.kind, console) }
         RunReport.crowd(machine, ranks: placement.ranks, console)
         let display: any ProgressDisplay =

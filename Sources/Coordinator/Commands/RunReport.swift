@@ -4,11 +4,11 @@ import Jobs
 /// What `diptych run` says before and after.
 package enum RunReport {
     /// Says what begins, or what goes on from where.
-    static func begin(_ preparation: RunPreparation, _ placement: Placement, _ console: Console) {
+    static func begin(_ preparation: RunPreparation, _ placement: Placement, _ console: Console) throws {
         let job = preparation.job
         let ranks = "\(placement.ranks) rank\(placement.ranks == 1 ? "" : "s")"
         console.say("run \(printable(preparation.directory.path)): \(job.name), \(job.defence.rawValue), \(ranks)")
-        let teachers = (try? job.takenTeachers(in: preparation.directory)) ?? []
+        let teachers = try job.takenTeachers(in: preparation.directory)
         let taken = teachers.filter {
             preparation.resumeSteps[$0.name] == nil
         }

@@ -30,7 +30,7 @@ struct StatusCommand: ParsableCommand {
             unreadable = [:]
             return try directories.compactMap { directory in
                 do {
-                    return RunStatus(
+                    return try RunStatus(
                         directory: directory, job: try directory.readJob(), machine: machine,
                         now: Date().timeIntervalSince1970)
                 } catch let failure as DiptychFailure where !isSingle {

@@ -56,12 +56,21 @@ package struct RunStatus {
     let now: Double
 
     /// Reads a run's directory, and asks SLURM.
-    package init(directory: RunDirectory, job: Job, machine: Machine, now: Double) {
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when a file that is there cannot be read now: without it the run would be
+    ///   shown as another.
+    package init(directory: RunDirectory, job: Job, machine: Machine, now: Double) throws {
         self.directory = directory
         self.now = now
-        outcome = (try? Outcome.read(from: directory)) ?? nil
+        let submission: Submission?
+        do throws(SystemCallError) {
+            outcome = try Outcome.read(from: directory)
+            submission = try Submission.read(from: directory)
+        } catch {
+            throw error.failure
+        }
         beats = Heartbeat.readAll(in: directory)
-        slurm = ((try? Submission.read(from: directory)) ?? nil).map { Self.ask($0, machine) }
+        slurm = submission.map { Self.ask($0, machine) }
         restarts = max(0, Self.launches(directory) - 1)
         let isRunning = RunLock.isHeld(directory) || slurm?.state?.state == "RUNNING"
         state =
@@ -69,12 +78,12 @@ package struct RunStatus {
             ? .running : slurm?.state?.isLive == true ? .queued : outcome == nil ? .idle : .ended
         phase = isRunning ? beats.first { !$0.model.isEmpty }?.phase ?? beats.first?.phase : outcome?.phases.last?.name
         let progress = isRunning ? ModelProgress.all(from: beats, job: job) : []
-        models = job.models.map { model in
+        models = try job.models.map { model in
             let last = StepLog.last(path: directory.log(of: model.name))
             let live = progress.first { $0.model == model.name && $0.phase == model.phase }
             return Model(
                 name: model.name, totalSteps: job.options(of: model).steps, step: last.map { $0.step + 1 } ?? 0,
-                loss: last?.loss, checkpoints: (try? directory.checkpointSteps(of: model.name)) ?? [],
+                loss: last?.loss, checkpoints: try directory.checkpointSteps(of: model.name),
                 checkpointAge: Self.checkpointAge(directory.checkpoints(of: model.name), now),
                 imagesPerSecond: live.flatMap { $0.imagesPerSecond > 0 ? $0.imagesPerSecond : nil },
                 secondsLeft: live?.secondsLeft)

@@ -53,7 +53,7 @@ extension FuzzTarget {
         let (directory, job) = (FuzzFiles.directory, FuzzFiles.job)
         return withExtendedLifetime(FuzzFiles.lock) {
             let beats = Heartbeat.readAll(in: directory)
-            show(RunStatus(directory: directory, job: job, machine: FuzzFiles.machine, now: 1.8e9))
+            showStatus()
             let models = ModelProgress.all(from: beats, job: job)
             let renderer = ProgressRenderer(style: .init())
             _ = (renderer.line(models), renderer.bars(models, width: 80))
@@ -72,7 +72,7 @@ extension FuzzTarget {
         guard let outcome = (try? Outcome.read(from: directory)) ?? nil else { return false }
         _ = (RunReport.phases(outcome), RunReport.json(outcome, run: "fuzz", isRequeued: false).text)
         for phase in Phase.allCases { _ = Plan.measuredRate(phase, directory) }
-        show(RunStatus(directory: directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
+        showStatus()
         return true
     }
 
@@ -80,7 +80,7 @@ extension FuzzTarget {
         _ = FuzzFiles.write(bytes, "logs/teacher-0.jsonl")
         let path = FuzzFiles.directory.log(of: "teacher-0")
         let last = StepLog.last(path: path)
-        show(RunStatus(directory: FuzzFiles.directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
+        showStatus()
         let kept = try? StepLog(path: path).cutBack(toStep: 1000)
         return last != nil || kept ?? 0 > 0
     }
@@ -93,13 +93,13 @@ extension FuzzTarget {
         let told = notices.take() + RunReport.damage(after: 0, directory) + RunReport.damage(after: 9, directory)
         let saves = TimeLimitWatch.saves(in: Data(bytes))
         let rate = Plan.measuredRate(.teach, directory)
-        show(RunStatus(directory: directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
+        showStatus()
         return !told.isEmpty || !saves.isEmpty || rate != nil
     }
 
     func readSubmission(_ bytes: [UInt8]) -> Bool {
         _ = FuzzFiles.write(bytes, "submission.json")
-        show(RunStatus(directory: FuzzFiles.directory, job: FuzzFiles.job, machine: FuzzFiles.machine, now: 1.8e9))
+        showStatus()
         return ((try? Submission.read(from: FuzzFiles.directory)) ?? nil) != nil
     }
 
@@ -112,7 +112,9 @@ extension FuzzTarget {
     }
 
     /// As `diptych status` does.
-    private func show(_ status: RunStatus) {
+    private func showStatus() {
+        let (directory, job, machine) = (FuzzFiles.directory, FuzzFiles.job, FuzzFiles.machine)
+        guard let status = try? RunStatus(directory: directory, job: job, machine: machine, now: 1.8e9) else { return }
         _ = (status.lines, status.summary, status.json.text)
     }
 }
