@@ -31,7 +31,7 @@ import Testing
         Case(file: "huge-chunk", code: .refused, says: "chunks of more than"),
         Case(file: "unallocated-contiguous", code: .refused, says: "holds 0 bytes instead of 32"),
         Case(file: "unallocated-chunks", code: .refused, says: "holds 0 chunks"),
-        Case(file: "external-storage", code: .refused, says: "another file"),
+        Case(file: "external-storage", code: .refused, says: "a header that cannot be followed"),
         Case(file: "virtual", code: .refused, says: "a header that cannot be followed"),
         Case(file: "gzip", code: .refused, says: "filters [1]"),
         Case(file: "unknown-filter", code: .refused, says: "filters [32026]"),

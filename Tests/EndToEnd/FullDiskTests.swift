@@ -43,7 +43,9 @@ extension EndToEnd {
             let job = try TinyJob()
             let disk = try SmallDisk(at: job.run.path + "/checkpoints", megabytes: 96)
             let run = try job.start(ranks: 2, set: set)
-            try run.wait(until: "a checkpoint") { job.run.checkpoints(of: "teacher-0").contains(100) }
+            try run.wait(until: "a checkpoint of both") {
+                (0..<2).allSatisfy { job.run.checkpoints(of: "teacher-\($0)").contains(100) }
+            }
             let ranks = run.ranks
             for rank in ranks { rank.send(SIGSTOP) }
             try disk.fill()

@@ -72,14 +72,17 @@ extension HDF5File {
         return object
     }
 
-    /// Makes sure that an object can be opened: libhdf5 does not survive every virtual layout.
+    /// Makes sure that an object can be opened: libhdf5 does not survive every list of external files.
     private func requirePlainHeader(_ object: String, path: String) throws {
         guard let source else { return }
         let address = try check(CHDF5_header_address(id, object), "cannot be opened", object: path)
         let imageSize: Int? = if case .image(let bytes) = source { bytes } else { nil }
         let header = ObjectHeader { [id] in HDF5Calls.bytes(id, imageSize: imageSize, at: $0, count: $1) }
         guard header.isPlain(at: Int(address)) else {
-            throw refusal(path, "has a virtual or unknown layout, or a header that cannot be followed")
+            throw refusal(
+                path,
+                "keeps its elements in another file, has a virtual or unknown layout, or a header that cannot be "
+                    + "followed")
         }
     }
 

@@ -23,14 +23,13 @@ extension HDF5File {
     }
 
     /// Makes sure that a dataset's elements are where a plain file keeps them: all of them, in this file, unfiltered or
-    /// shuffled and compressed by us. Call under the library's lock.
+    /// shuffled and compressed by us. Other files were refused before it was opened. Call under the library's lock.
     ///
     /// - Returns: Bytes of a chunk; 0 when not chunked.
-    /// - Throws: ``HDF5Error`` for external or virtual storage, foreign filters, huge, missing or unfiltered chunks.
+    /// - Throws: ``HDF5Error`` for foreign filters, huge, missing or unfiltered chunks.
     func requirePlainStorage(_ dataset: hid_t, path: String) throws -> Int {
         let creation = try check(H5Dget_create_plist(dataset), "has no properties", object: path)
         defer { H5Pclose(creation) }
-        guard H5Pget_external_count(creation) == 0 else { throw refusal(path, "keeps its elements in another file") }
         let (type, shape) = try describe(dataset, path: path)
         guard let count = Self.count(shape), let bytes = Self.count([count, type.size]) else {
             throw refusal(path, "shape \(shape) is beyond this machine")

@@ -1,8 +1,8 @@
 /// The header of an object in an HDF5 file, read without libhdf5.
 ///
-/// libhdf5 1.10.8 believes what a virtual layout says about the lengths of its names when it opens a dataset, and goes to the
-/// files that it names when it is asked for the shape. So whether a layout is virtual must be known before. (HDF5 File Format
-/// Specification 3.0, IV.A.1 and IV.A.2.i.)
+/// When libhdf5 1.10.8 opens a dataset whose elements are in other files, it reads their names without a bound; of a virtual
+/// layout it goes to the files when it is asked for the shape. So both must be known before. (HDF5 File Format Specification
+/// 3.0, IV.A.1, IV.A.2.h and IV.A.2.i.)
 struct ObjectHeader {
     /// Bytes of the file from an offset on: as many as asked for, fewer at its end, nil when they cannot be read.
     let read: (_ offset: Int, _ count: Int) -> [UInt8]?
@@ -16,8 +16,8 @@ struct ObjectHeader {
         var count: Int
     }
 
-    /// Whether the header can be followed to its end and names no layout but those of a plain file: compact, contiguous or
-    /// chunked.
+    /// Whether the header can be followed to its end, names no other files, and no layout but those of a plain file: compact,
+    /// contiguous or chunked.
     ///
     /// - Parameter address: Where it begins.
     func isPlain(at address: Int) -> Bool {
@@ -53,7 +53,7 @@ struct ObjectHeader {
 
     /// Looks at the messages of a block.
     ///
-    /// - Returns: The blocks that it names; nil when a message is not as it should be.
+    /// - Returns: The blocks that it names; nil when a message is not as it should be, or one of external files.
     private func follow(_ bytes: [UInt8], isNew: Bool, sizeOfMessageHeader: Int) -> [Block]? {
         var blocks: [Block] = []
         var place = 0
@@ -66,6 +66,7 @@ struct ObjectHeader {
             guard start + size <= bytes.count else { return nil }
             let message = Array(bytes[start..<start + size])
             switch type {
+            case 0x07: return nil
             case 0x08:
                 guard flags & 2 == 0, Self.isPlainLayout(message) else { return nil }
             case 0x10:
