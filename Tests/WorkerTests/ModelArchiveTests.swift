@@ -52,16 +52,20 @@ import Worker
         #expect(directory.checkpoint("teacher-0", step: 2) == nil)
     }
 
+    /// Puts a file in the place of teacher 0's folder, which keeps even root from making it. Collective.
+    private func obstruct(_ workshop: Workshop, _ world: any Communicator) throws {
+        if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
+        try world.barrier()
+    }
+
     @Test func aFailedSaveIsNotedAndTheLastOneMustSucceed() throws {
         let workshop = try Workshop()
         let directory = try workshop.run("run", workshop.job())
-        // What keeps even root from making the folder.
         let obstacle = directory.checkpoints(of: "teacher-0")
         let codes = try onRanks(2) { world in
             let session = try Session(world: world, directory: directory)
             let (_, archive) = make(session)
-            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
-            try world.barrier()
+            try obstruct(workshop, world)
             try archive.save(step: 1)
             // Notes the failure, and tries again with the newer state.
             try archive.save(step: 2)
@@ -87,8 +91,7 @@ import Worker
         let codes = try onRanks(2) { world in
             let session = try Session(world: world, directory: directory)
             let (_, archive) = make(session)
-            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
-            try world.barrier()
+            try obstruct(workshop, world)
             try archive.save(step: 1)
             return errorThrown { try archive.save(step: 2) }.map { DiptychFailure($0).code }
         }
@@ -106,8 +109,7 @@ import Worker
         _ = try onRanks(2) { world in
             let session = try Session(world: world, directory: directory)
             let (_, archive) = make(session)
-            if world.rank == 0 { try workshop.write([1], to: "run/checkpoints/teacher-0") }
-            try world.barrier()
+            try obstruct(workshop, world)
             try archive.save(step: 1)
             while world.rank == 0, !archive.mustEnd { usleep(1000) }
             let obstacle = directory.checkpoints(of: "teacher-0")
