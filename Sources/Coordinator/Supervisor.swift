@@ -143,7 +143,7 @@ final class Supervisor {
         events?.append(.signal, ["signal": .integer(Int(signal))])
         if signal == SIGINT { interrupts += 1 }
         if interrupts >= 2 {
-            progress.say("interrupted twice: ending at once, without saving")
+            progress.say("interrupted twice: ending at once, without waiting for anything to be saved")
             end(child)
             while !child.hasEnded() { usleep(10_000) }
             return
@@ -152,7 +152,7 @@ final class Supervisor {
         stopRequested = signal
         progress.say(
             "stopping: every group ends its step and saves"
-                + (signal == SIGINT ? "; press Ctrl-C again to end at once without saving" : ""))
+                + (signal == SIGINT ? "; press Ctrl-C again not to wait for that" : ""))
     }
 
     /// What is done twice a second: progress, a pending request to stop, silent ranks.
@@ -221,6 +221,8 @@ final class Supervisor {
         noteSweep(Leftovers.killRanks(of: directory), [])
         if interrupts >= 2 {
             CrashLoop.forget(in: directory)
+            // The first request to stop may have been met meanwhile; this run's end is the second all the same.
+            try? Outcome.remove(from: directory)
             return Outcome(
                 exit: .interrupted,
                 message: "interrupted twice; what was done since the last checkpoint is lost, the same command goes on")

@@ -14,7 +14,7 @@ public enum ExitCode: Int32, Codable, CaseIterable, Sendable {
     case inputOutput = 74
     /// Stopped on request after saving; the same command goes on.
     case stopped = 75
-    /// Interrupted twice; ended at once, without saving.
+    /// Interrupted twice; ended at once, without waiting for anything to be saved.
     case interrupted = 130
 }
 

@@ -156,9 +156,13 @@ import Testing
         let start = Date()
         running.send(SIGINT)
         usleep(500_000)
+        // As if the ranks had met the first request when the second came.
+        let outcome = cluster.folder + "/runs/fake/outcome.json"
+        try Outcome(exit: .stopped).write(to: RunDirectory(cluster.folder + "/runs/fake"))
         running.send(SIGINT)
         let end = try running.result()
         #expect(end.code == 130, "\(end.error)")
+        #expect(!FileManager.default.fileExists(atPath: outcome), "the run ended with 130, not as stopped")
         #expect(Date().timeIntervalSince(start) < 10)
         #expect(try line(end.output)["exit"] as? Int == 130)
         let launcher = try #require(pid_t(cluster.text("launcher").trimmingCharacters(in: .whitespacesAndNewlines)))
