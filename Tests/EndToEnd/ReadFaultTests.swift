@@ -45,8 +45,9 @@ extension EndToEnd {
             try "{\"job\":\"17\",\"script\":\"s\",\"log\":\"l\",\"time\":1}"
                 .write(toFile: job.run.path + "/submission.json", atomically: false, encoding: .utf8)
             for (command, file) in [
-                ("verify", "outcome.json"), ("status", "outcome.json"), ("status", "submission.json"),
-                ("status", "checkpoints/student"), ("logs", "submission.json"), ("cancel", "submission.json"),
+                ("verify", "outcome.json"), ("verify", "split.h5"), ("verify", "split.h5.sha256"),
+                ("status", "outcome.json"), ("status", "submission.json"), ("status", "checkpoints/student"),
+                ("logs", "submission.json"), ("cancel", "submission.json"),
             ] {
                 expectRefused(try fault.run(.diptych, [command, job.run.path], file, job), fault, file)
             }

@@ -15,7 +15,8 @@ struct VerifyCommand: ParsableCommand {
             checkpoints against what the run said it had come to.
             In a folder with a list export.sha256 (see `diptych sign`), every file must be what the list says, and no other \
             may be there. Without --key that tells of damage only: anyone can write a list.
-            Ends with 0 when everything is valid, else with 65, and says which of the two the folder is.
+            Ends with 0 when everything is valid, else with 65, and says which of the two the folder is; with 74 when \
+            the folder, the split or the outcome cannot be read now.
             """)
 
     @Argument(help: ArgumentHelp("The directory of a run, or an export.", valueName: "folder"), completion: .directory)
@@ -54,7 +55,7 @@ struct VerifyCommand: ParsableCommand {
         chains.forEach { console.say(Self.text($0)) }
         let signatures = try signatureFaults(directory)
         for fault in signatures { console.say("INVALID  \(printable(fault))") }
-        let split = Self.splitFault(directory)
+        let split = try Self.splitFault(directory)
         if let split { console.say("INVALID  \(split)") }
         let missing = try Self.missing(reports, directory)
         for fault in missing { console.say("INVALID  \(fault)") }
@@ -118,7 +119,9 @@ struct VerifyCommand: ParsableCommand {
     }
 
     /// What is wrong with the split; nil when nothing is, or there is none yet.
-    private static func splitFault(_ directory: RunDirectory) -> String? {
+    ///
+    /// - Throws: `DiptychFailure` with code 74 when it cannot be read now, which says nothing about it.
+    private static func splitFault(_ directory: RunDirectory) throws -> String? {
         do {
             guard try FileBytes.exists(directory.split) else { return nil }
             let (found, recorded) = try (sha256Hex(ofFile: directory.split), directory.recordedSplitHash())
@@ -126,6 +129,12 @@ struct VerifyCommand: ParsableCommand {
                 ? nil
                 : "\(printable(directory.split)): its SHA-256 is \(found) instead of \(recorded); restore it from a copy: "
                     + "`diptych run` does not go on without the split that it began with"
+        } catch let error as Checkpoints.FileError where error.number != 0 {
+            throw DiptychFailure(.inputOutput, printable("\(error)"))
+        } catch let error as SystemCallError {
+            throw error.failure
+        } catch let failure as DiptychFailure where failure.code == .inputOutput {
+            throw failure
         } catch {
             return "\(error)"
         }
