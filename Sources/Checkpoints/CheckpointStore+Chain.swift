@@ -24,7 +24,7 @@ extension CheckpointStore {
     /// Walks along the manifests of every model, from the oldest to the newest: each must be intact and name the one
     /// before it by step and hash. What the oldest names may have been removed by retention.
     ///
-    /// - Throws: ``FileError`` when folders cannot be listed.
+    /// - Throws: ``FileError`` when folders cannot be listed, or a manifest cannot be read now.
     public func chains() throws -> [ChainReport] {
         try models().map(chain)
     }
@@ -49,6 +49,8 @@ extension CheckpointStore {
             let found: (manifest: Manifest, hash: String)
             do {
                 found = try manifestAndHash(model: model, step: step)
+            } catch let error as FileError where !Self.canBePassedOver(error) {
+                throw error
             } catch {
                 return report(step, "\(error)")
             }

@@ -110,11 +110,15 @@ extension CheckpointStore {
     }
 
     /// Whether whoever loads a checkpoint comes as far as its HDF5 file: place in the chain, size and hash are right.
-    public func isParsed(_ manifest: Manifest) -> Bool {
+    ///
+    /// - Throws: ``FileError`` when that cannot be told now.
+    public func isParsed(_ manifest: Manifest) throws -> Bool {
         do {
             try requireChain(manifest)
             try requireFile(manifest, path: path(model: manifest.model, step: manifest.step))
             return true
+        } catch let error as FileError where !Self.canBePassedOver(error) {
+            throw error
         } catch {
             return false
         }
@@ -122,9 +126,9 @@ extension CheckpointStore {
 
     /// Examines every checkpoint of every model, to the last number.
     ///
-    /// - Throws: ``FileError`` when folders cannot be listed.
+    /// - Throws: ``FileError`` when folders cannot be listed, or a file cannot be read now.
     public func verify() throws -> [CheckpointReport] {
-        try verify { fault(model: $0.model, step: $0.step) }
+        try verify { try fault(model: $0.model, step: $0.step) }
     }
 
     /// Examines every checkpoint of every model in a way of the caller's choice, such as in a process of its own: libhdf5
@@ -132,13 +136,15 @@ extension CheckpointStore {
     ///
     /// - Parameter examine: What is wrong with the checkpoint of a manifest; nil when nothing is. Not asked where the
     ///   manifest itself cannot be believed.
-    /// - Throws: ``FileError`` when folders cannot be listed, and what `examine` throws.
+    /// - Throws: ``FileError`` when folders cannot be listed, or a manifest cannot be read now, which says nothing about it;
+    ///   what `examine` throws.
     public func verify(by examine: (Manifest) throws -> String?) throws -> [CheckpointReport] {
         try models().flatMap { model in
             try steps(model: model).reversed().map { step in
                 let (manifest, reason): (Manifest?, String?)
                 switch Result(catching: { try self.manifest(model: model, step: step) }) {
                 case .success(let believed): (manifest, reason) = (believed, try examine(believed))
+                case .failure(let error as FileError) where !Self.canBePassedOver(error): throw error
                 case .failure(let error): (manifest, reason) = (nil, "\(error)")
                 }
                 return CheckpointReport(
@@ -149,11 +155,15 @@ extension CheckpointStore {
     }
 
     /// What keeps a checkpoint from being accepted by a resume; nil when nothing does.
-    public func fault(model: String, step: Int) -> String? {
+    ///
+    /// - Throws: ``FileError`` when it cannot be read now, which says nothing about it: a resume ends with that, too.
+    public func fault(model: String, step: Int) throws -> String? {
         do {
             try requireModelName(model)
             try load(model: model, step: step).requireMoments()
             return nil
+        } catch let error as FileError where !Self.canBePassedOver(error) {
+            throw error
         } catch {
             return "\(error)"
         }

@@ -162,7 +162,7 @@ public struct ExportList: Sendable {
         do {
             let bytes = try InputFile(path).bytes(limit: largest)
             // Nothing is read out of a list that nobody vouches for.
-            if let fault = key?.fault(of: path, holding: bytes) {
+            if let fault = try key?.fault(of: path, holding: bytes) {
                 report.signatureFaults = [fault]
                 return report
             }

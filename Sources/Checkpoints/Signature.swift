@@ -72,26 +72,29 @@ public struct VerifyingKey: Sendable {
     }
 
     /// What is wrong with a file's signature; nil when it is right.
-    public func fault(of file: String, limit: Int = 1 << 20) -> String? {
+    ///
+    /// - Throws: ``FileError`` when one of the two cannot be read now, which says nothing about them.
+    public func fault(of file: String, limit: Int = 1 << 20) throws -> String? {
         do {
-            return fault(of: file, holding: try InputFile(file).bytes(limit: limit))
+            return try fault(of: file, holding: InputFile(file).bytes(limit: limit))
         } catch {
-            return Self.words(error)
+            return try Self.words(error)
         }
     }
 
     /// What is wrong with the signature of a file whose bytes were read before; nil when it is right.
-    func fault(of file: String, holding bytes: [UInt8]) -> String? {
+    func fault(of file: String, holding bytes: [UInt8]) throws -> String? {
         do {
             let signature = try InputFile(Signature.path(of: file)).bytes(limit: Signature.size)
             return key.isValidSignature(signature, for: bytes) ? nil : "\(file): its signature is not of this key"
         } catch {
-            return Self.words(error)
+            return try Self.words(error)
         }
     }
 
-    private static func words(_ error: any Error) -> String {
-        if let error = error as? FileError, error.number == ENOENT { return "\(error.path): is missing" }
-        return "\(error)"
+    private static func words(_ error: any Error) throws -> String {
+        guard let error = error as? FileError else { return "\(error)" }
+        guard CheckpointStore.canBePassedOver(error) else { throw error }
+        return error.number == ENOENT ? "\(error.path): is missing" : "\(error)"
     }
 }

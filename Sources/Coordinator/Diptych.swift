@@ -59,7 +59,7 @@ public struct Diptych: ParsableCommand {
     /// Ends the process as the parser would, but for what the command line's words would do to a terminal.
     private static func end(withParserError error: any Error) -> Never {
         guard exitCode(for: error) != .success else { exit(withError: error) }
-        Console.error(printableLines(fullMessage(for: error)))
+        Console.error(fullMessage(for: error))
         Foundation.exit(exitCode(for: error).rawValue)
     }
 
@@ -74,9 +74,9 @@ struct Console {
     /// Whether text for people is left out.
     var quiet = false
 
-    /// Writes a line for people.
+    /// Writes a line for people. What a terminal would obey in it is shown, whoever has put it there.
     func say(_ line: String) {
-        if !quiet { Self.write(line + "\n", to: json ? STDERR_FILENO : STDOUT_FILENO) }
+        if !quiet { Self.write(printableLines(line) + "\n", to: json ? STDERR_FILENO : STDOUT_FILENO) }
     }
 
     /// Writes the line for scripts, if scripts were promised one.
@@ -94,9 +94,9 @@ struct Console {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// Writes a line to standard error.
+    /// Writes a line for people to standard error.
     static func error(_ line: String) {
-        write(line + "\n", to: STDERR_FILENO)
+        write(printableLines(line) + "\n", to: STDERR_FILENO)
     }
 
     /// Writes text; a closed terminal or pipe is no reason to end a run, so failures are passed over.

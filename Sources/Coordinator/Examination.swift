@@ -71,7 +71,8 @@ package struct Examination {
 
     /// Examines every checkpoint of a store, to the last number.
     ///
-    /// - Throws: `FileError` when folders cannot be listed, `DiptychFailure` with code 74 when no process can be started.
+    /// - Throws: `FileError` when folders cannot be listed, or a manifest cannot be read now; `DiptychFailure` with code 74
+    ///   when a checkpoint cannot, or no process can be started.
     package func reports(of store: CheckpointStore) throws -> [CheckpointReport] {
         try store.verify { try fault(of: $0, in: store) }
     }
@@ -87,7 +88,8 @@ package struct Examination {
     ///   - models: The models.
     ///   - directory: The run.
     ///   - passingOver: Whether the ranks take an older checkpoint in the place of a damaged one.
-    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when no process can be started.
+    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when it cannot be read now, or no process can be
+    ///   started.
     package func requireReadable(
         _ models: [TrainedModel], of directory: RunDirectory, passingOver: Bool = true
     ) throws {
@@ -97,7 +99,7 @@ package struct Examination {
                 try store.search(model: model.name) { manifest in
                     guard let fault = try fault(of: manifest, in: store) else { return true }
                     // Damage does not leave the hash right. Neither memory nor time have limits in a rank.
-                    if store.isParsed(manifest) { throw DiptychFailure(.badData, printable(fault)) }
+                    if try store.isParsed(manifest) { throw DiptychFailure(.badData, printable(fault)) }
                     return !passingOver
                 }
             }
@@ -109,7 +111,8 @@ package struct Examination {
     /// Throws where ranks are about to have libhdf5 read a split that is not good; another hash than the recorded one is
     /// left for them to tell.
     ///
-    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when no process can be started.
+    /// - Throws: `DiptychFailure` with code 65 that names the file, 74 when it cannot be read now, or no process can be
+    ///   started.
     package func requireReadableSplit(of directory: RunDirectory) throws {
         var status = stat()
         guard try FileBytes.exists(directory.split), lstat(directory.split, &status) == 0 else { return }
@@ -157,6 +160,7 @@ package struct Examination {
     ///   - command: The child's command.
     ///   - names: What the command is given.
     ///   - limits: What the child may take.
+    /// - Throws: `DiptychFailure` with code 74 when the child could not read the file, or not be started.
     private func fault(
         of path: String, by command: String, _ names: [String], within limits: Limits
     ) throws -> String? {
@@ -173,7 +177,12 @@ package struct Examination {
         guard let end = answer.end else {
             throw DiptychFailure(.inputOutput, "\(program) cannot be started to read \(path): \(answer.complaint)")
         }
-        if end == .exited(0), let report = ExamineReport(in: answer.output) { return report.fault }
+        if end == .exited(0), let report = ExamineReport(in: answer.output) {
+            guard !report.isUnreadable else {
+                throw DiptychFailure(.inputOutput, printable(report.fault ?? "\(path) cannot be read now"))
+            }
+            return report.fault
+        }
         return "\(path): \(Self.words(end, limits)); the file is damaged, or made to do harm: do not use it"
     }
 

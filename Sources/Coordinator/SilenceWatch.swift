@@ -9,6 +9,8 @@ package struct SilenceWatch {
     /// Time in which nobody looked: the machine slept, or the job was suspended, ranks and all.
     private var unwatched = Duration.zero
     private var seen: [Int: (beat: Heartbeat, at: ContinuousClock.Instant)] = [:]
+    /// When some rank last worked, as far as its signs of life tell.
+    private var worked: ContinuousClock.Instant
     private let halt: (Heartbeat) -> String?
 
     /// The longest time between two looks of a watch that is not held up.
@@ -21,6 +23,7 @@ package struct SilenceWatch {
         self.halt = halt
         start = clock.now
         last = start
+        worked = start
     }
 
     /// What keeps a rank's process from running, if it is one of this machine.
@@ -42,9 +45,14 @@ package struct SilenceWatch {
         last = now
         if pause > Self.longestPause {
             unwatched += pause
+            worked += pause
             for rank in seen.keys { seen[rank]?.at += pause }
         }
-        for beat in beats where seen[beat.rank]?.beat != beat { seen[beat.rank] = (beat, now) }
+        for beat in beats where seen[beat.rank]?.beat != beat {
+            if seen[beat.rank].map({ !$0.beat.isAtSamePlace(as: beat) }) ?? true { worked = now }
+            seen[beat.rank] = (beat, now)
+        }
+        if seen.values.contains(where: { $0.beat.isWaiting != true }) { worked = now }
     }
 
     /// Seconds since the watch began.
@@ -62,7 +70,7 @@ package struct SilenceWatch {
     ///
     /// Ranks that wait for others are silent through no fault of their own, for as long as somebody works, as when one group
     /// has finished before the other; so those that do not wait are named, and those that cannot run, whatever they did last.
-    /// If all ranks are silent, wait and could run, all are named.
+    /// Where all those wait that could work, the silent ones are named: see ``deadlocked(_:limit:)``.
     ///
     /// - Parameters:
     ///   - limit: Seconds.
@@ -76,20 +84,41 @@ package struct SilenceWatch {
                 + "gave a sign of life in \(Int(elapsed)) s"
         }
         let silent = silent(for: limit)
-        guard !silent.isEmpty else { return nil }
         let stuck = silent.filter { $0.isWaiting != true || halt($0) != nil }
-        guard !stuck.isEmpty else {
-            guard silent.count == ranks else { return nil }
-            return "all ranks wait for each other, as when the network fails: "
-                + silent.map(describe).joined(separator: "; ")
+        let named = stuck.isEmpty ? deadlocked(silent, limit: limit) : stuck
+        guard !named.isEmpty else { return nil }
+        let list = named.map(describe).joined(separator: "; ")
+        if stuck.isEmpty, named.count == ranks {
+            return "all ranks wait for each other, as when the network fails: " + list
         }
         // They were heard of a moment later than those that they wait for, so they need not have been silent for as long.
-        let blamed = Set(stuck.map(\.rank))
+        let blamed = Set(named.map(\.rank))
         let others = seen.values.count { seen in
             seen.beat.isWaiting == true && !blamed.contains(seen.beat.rank) && 2 * Self.seconds(last - seen.at) > limit
         }
-        return "no sign of life: " + stuck.map(describe).joined(separator: "; ")
+        return "no sign of life: " + list
+            + (stuck.isEmpty && named.count > 1 ? "; they wait for each other, at least one in vain" : "")
             + (others == 0 ? "" : "; \(others) other rank\(others == 1 ? " waits" : "s wait") for it")
+    }
+
+    /// Ranks that wait for nobody who works: of one model, when all of its ranks are silent, since they wait for each other,
+    /// however long the other group works on; and when no rank at all has worked for so long, the silent ones, or all.
+    ///
+    /// One of them may have been stopped while it waited, on a machine that cannot be seen from here.
+    ///
+    /// - Parameters:
+    ///   - silent: The ranks that have been silent for the limit, all of which wait.
+    ///   - limit: Seconds.
+    private func deadlocked(_ silent: [Heartbeat], limit: Double) -> [Heartbeat] {
+        let isSilent = Set(silent.map(\.rank))
+        // Between phases ranks name no model: there they wait for those that still train.
+        let groups = silent.filter { beat in
+            !beat.model.isEmpty
+                && seen.values.allSatisfy { $0.beat.model != beat.model || isSilent.contains($0.beat.rank) }
+        }
+        guard groups.isEmpty else { return groups }
+        guard Self.seconds(last - worked) > limit else { return [] }
+        return silent.isEmpty ? seen.values.map(\.beat).sorted { $0.rank < $1.rank } : silent
     }
 
     /// A rank with its place, its last step and how long ago that was.
@@ -106,5 +135,12 @@ package struct SilenceWatch {
 
     private static func seconds(_ duration: Duration) -> Double {
         Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+}
+
+extension Heartbeat {
+    /// Whether nothing was done between the two.
+    fileprivate func isAtSamePlace(as other: Heartbeat) -> Bool {
+        phase == other.phase && model == other.model && step == other.step
     }
 }

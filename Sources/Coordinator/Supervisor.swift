@@ -32,6 +32,8 @@ final class Supervisor {
         var warning = 120.0
         /// Between asking ranks to end at once and killing them.
         var mercy = 3.0
+        /// Until an outcome that cannot be read is given up, as while a file server is away.
+        var outcome = 10.0
     }
 
     private let assignment: Assignment
@@ -242,13 +244,19 @@ final class Supervisor {
 
     /// What rank 0 wrote; nil when it wrote nothing.
     private func readOutcome() throws -> Outcome? {
-        do throws(SystemCallError) {
-            return try Outcome.read(from: assignment.directory)
-        } catch {
-            throw DiptychFailure(
-                .inputOutput,
-                "the ranks have ended, but how cannot be read: \(error.description). What they saved stays; the same "
-                    + "command goes on")
+        let clock = Stopwatch()
+        while true {
+            do throws(SystemCallError) {
+                return try Outcome.read(from: assignment.directory)
+            } catch {
+                guard error.mayPass, clock.seconds < patience.outcome else {
+                    throw DiptychFailure(
+                        .inputOutput,
+                        "the ranks have ended, but how cannot be read: \(error.description). What they saved stays; the "
+                            + "same command goes on")
+                }
+                usleep(200_000)
+            }
         }
     }
 

@@ -24,7 +24,7 @@ public final class EventLog {
         case checkpoint
         /// A checkpoint was passed over because it is damaged.
         case checkpointSkipped = "checkpoint_skipped"
-        /// A checkpoint or log could not be written; training goes on.
+        /// A checkpoint or log could not be written; training goes on unless `ends_run` is true.
         case writeFailed = "write_failed"
         /// The log of a model's steps lacks lines that its checkpoint counts on.
         case logIncomplete = "log_incomplete"

@@ -21,7 +21,7 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
     }
 
     /// The same failure as the module of files tells it.
-    init(_ error: FileError) {
+    package init(_ error: FileError) {
         path = error.path
         operation = error.operation
         number = error.number
@@ -30,6 +30,9 @@ public struct SystemCallError: Error, Sendable, Hashable, CustomStringConvertibl
 
     /// Whether the file is not there.
     public var isMissing: Bool { number == ENOENT || number == ENOTDIR }
+    /// Whether the same call may succeed at another time: what it was made on is not absent, not somebody else's, and not of
+    /// a wrong kind.
+    public var mayPass: Bool { number != 0 && !isMissing && ![EACCES, EPERM, ELOOP].contains(number) }
     /// Path, operation and reason.
     public var description: String { "\(printable(path)): \(operation): \(reason)" }
     /// What to do when something that is there could not be read; empty for other failures.

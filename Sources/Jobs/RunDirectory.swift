@@ -77,9 +77,18 @@ public struct RunDirectory: Hashable, Sendable {
     }
 
     /// Whether Diptych prepared it: a folder in which somebody keeps a job file of that name is no run.
+    ///
+    /// - Throws: `SystemCallError` when a job file that is there cannot be read now.
     public var isRun: Bool {
-        let text = try? Job.text(path: job, FileBytes.read(_:limit:))
-        return text.flatMap(Self.recordedHash) != nil
+        get throws(SystemCallError) {
+            do throws(SystemCallError) {
+                let text = String(decoding: try FileBytes.read(job, limit: JobNode.largestFile), as: UTF8.self)
+                return Self.recordedHash(in: text) != nil
+            } catch {
+                guard !error.mayPass else { throw error }
+                return false
+            }
+        }
     }
 
     /// Creates the directories that are missing, for this user alone.

@@ -114,8 +114,16 @@ public final class RunLock: Sendable {
 
 extension RunLock {
     /// Whether somebody holds a run's lock; never waits, never takes it.
-    public static func isHeld(_ directory: RunDirectory) -> Bool {
-        guard let descriptor = try? FileBytes.open(directory.lock, flags: O_RDONLY) else { return false }
+    ///
+    /// - Throws: `SystemCallError` when that cannot be told now: a run in work would be taken for one that has ended.
+    public static func isHeld(_ directory: RunDirectory) throws(SystemCallError) -> Bool {
+        let descriptor: Int32
+        do throws(SystemCallError) {
+            descriptor = try FileBytes.open(directory.lock, flags: O_RDONLY)
+        } catch {
+            guard !error.mayPass else { throw error }
+            return false
+        }
         defer { close(descriptor) }
         return flock(descriptor, LOCK_SH | LOCK_NB) != 0
     }

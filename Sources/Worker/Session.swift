@@ -65,7 +65,10 @@ package final class Session {
         self.calls = calls
         self.speak = speak
         let job = try world.together("reading the job") { try directory.readJob() }
-        try world.requireAgreement(on: job.hash, named: "the job's hash")
+        // All of it, not only what its hash covers: the other keys decide when ranks meet.
+        try world.requireAgreement(
+            on: sha256Hex(Array(job.resolved.utf8)),
+            named: "the job (a node may still see an older job.yaml: the same command goes on; here its SHA-256)")
         self.job = job
         store = CheckpointStore(
             directory: directory.checkpoints, buildVersion: programVersion,

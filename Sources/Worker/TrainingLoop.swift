@@ -241,13 +241,13 @@ package final class TrainingLoop {
     ///
     /// - Throws: On every rank, when that happens to the last save, or to any where the job does not go on.
     private func save(_ step: Int, isLast: Bool) throws {
+        let mayFail = !isLast && session.job.checkpoint.onFailure == .goOn
         let isLogged = try group.onRoot { () -> Bool in
             do {
-                try session.requireCurrentExecution(patience: isLast ? 10 : 0)
+                try session.requireCurrentExecution(patience: mayFail ? 0 : 10)
                 try log?.synchronize()
                 return true
             } catch {
-                let mayFail = !isLast && session.job.checkpoint.onFailure == .goOn
                 let endsRun = !mayFail || (error as? DiptychFailure)?.code == .rankLost
                 // The one on its way is from before, and good.
                 archive.settle(endsRun: endsRun)

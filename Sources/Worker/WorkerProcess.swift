@@ -74,6 +74,6 @@ struct WorkerProcess {
 
     /// Says on standard error what ends this process.
     static func say(_ message: String) {
-        FileHandle.standardError.write(Data("diptych-worker: \(message)\n".utf8))
+        FileHandle.standardError.write(Data("diptych-worker: \(printableLines(message))\n".utf8))
     }
 }

@@ -130,7 +130,7 @@ import Testing
             #expect(export.faults.contains { $0.contains("is not the list of an export's files") }, "\(export.faults)")
             // And a list is no manifest.
             try overwrite(manifest, bytes(of: other.list))
-            #expect(store.fault(model: "teacher-0", step: 1)?.contains("manifest is damaged") == true)
+            #expect(try store.fault(model: "teacher-0", step: 1)?.contains("manifest is damaged") == true)
         }
     }
 

@@ -75,6 +75,17 @@ import Testing
         #expect(good.allSatisfy { $0.valid && $0.reason == nil }, "\(good)")
     }
 
+    /// Fails when a file that a child could not read now is called damaged, or let through to the ranks.
+    @Test func aFileThatCannotBeReadNowIsNeitherGoodNorBad() throws {
+        let run = try LethalRun(steps: 1...1)
+        try run.cluster.add("child", #"echo '{"fault":"a.h5: Stale file handle","unreadable":true}'"#)
+        let examination = Examination(program: run.cluster.folder + "/bin/child")
+        let expected = DiptychFailure(.inputOutput, "a.h5: Stale file handle")
+        #expect(throws: expected) { try examination.reports(of: run.store) }
+        let model = try #require(run.job.models.first { $0.name == "teacher-0" })
+        #expect(throws: expected) { try examination.requireReadable([model], of: run.directory) }
+    }
+
     // MARK: Before ranks read
 
     private static let crash = "the process that read it died of signal 11 (Segmentation fault)"

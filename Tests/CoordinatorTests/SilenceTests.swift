@@ -82,8 +82,8 @@ import Testing
 
     /// Fails when a group that has finished is taken for stuck, or is blamed a moment before the rank that it waits for.
     @Test func aRankThatWaitsIsNotToBlameWhileAnotherWorks() {
-        var waiting = Heartbeat(rank: 0, phase: .teach, model: "m", step: 9, totalSteps: 9, imagesPerSecond: 1)
-        waiting.isWaiting = true
+        let waiting = Heartbeat(
+            rank: 0, phase: .teach, model: "", step: 0, totalSteps: 0, imagesPerSecond: 0, isWaiting: true)
         var working = Heartbeat(rank: 1, phase: .teach, model: "n", step: 0, totalSteps: 9, imagesPerSecond: 1)
         var watch = SilenceWatch()
         let start = ContinuousClock.now
@@ -101,7 +101,67 @@ import Testing
         for time in stride(from: 240, through: 320, by: 20) {
             watch.update([waiting, working], now: start + .seconds(time))
         }
-        #expect(watch.verdict(limit: 60, ranks: 2)?.contains("all ranks wait for each other") == true)
+        let end = watch.verdict(limit: 60, ranks: 2) ?? ""
+        #expect(end.hasPrefix("no sign of life: rank 1 ") && end.hasSuffix("; 1 other rank waits for it"), "\(end)")
+    }
+
+    /// A machine of the cluster, where the state of its processes cannot be seen: `model` in silence, others as they do.
+    private func verdict(
+        of beats: [Heartbeat], for seconds: Int, moving others: (inout [Heartbeat], Int) -> Void = { _, _ in }
+    ) -> String? {
+        var watch = SilenceWatch(halt: { _ in nil })
+        var beats = beats
+        let start = ContinuousClock.now
+        for second in stride(from: 0, through: seconds, by: 5) {
+            others(&beats, second)
+            watch.update(beats, now: start + .seconds(second))
+        }
+        return watch.verdict(limit: 60, ranks: beats.count)
+    }
+
+    private func waits(_ rank: Int, _ model: String, step: Int = 21) -> Heartbeat {
+        Heartbeat(
+            rank: rank, phase: .teach, model: model, step: model.isEmpty ? 0 : step, totalSteps: 400,
+            imagesPerSecond: 1, isWaiting: true)
+    }
+
+    /// Fails when a rank that was stopped while it waited, on another machine, is never missed: because those that wait for
+    /// its group say so again and again, or because the other group works on for hours.
+    @Test func aGroupWhoseRanksAllWaitInSilenceIsNamed() {
+        let group = [waits(0, "teacher-0"), waits(1, "teacher-0")]
+        let words = "; they wait for each other, at least one in vain"
+        let polled = verdict(of: group + [waits(2, "")], for: 80) { beats, second in beats[2].time += Double(second) }
+        #expect(
+            polled?.hasPrefix("no sign of life: rank 0 ") == true && polled?.hasSuffix(words) == true, "\(polled ?? "")"
+        )
+        let busy = verdict(of: group + [waits(2, "teacher-1")], for: 80) { beats, second in
+            beats[2].step = second
+            beats[2].isWaiting = second % 2 == 0
+        }
+        #expect(busy?.contains("; rank 1 ") == true && busy?.hasSuffix(words) == true, "\(busy ?? "")")
+        #expect(verdict(of: group, for: 80)?.hasPrefix("all ranks wait for each other") == true)
+        // One of the group has done the next step, so the other is only slow.
+        let slow = verdict(of: group + [waits(2, "")], for: 80) { beats, second in
+            beats[1].step = second
+            beats[2].time += Double(second)
+        }
+        #expect(slow == nil, "\(slow ?? "")")
+    }
+
+    /// Fails when ranks that meet, and say so, are waited for although nobody works; and when they are blamed too early.
+    @Test func ranksThatMeetForTooLongAreNamed() {
+        let all = (0..<3).map { waits($0, "") }
+        let lost = verdict(of: all, for: 80) { beats, second in for rank in 0..<3 { beats[rank].time += Double(second) }
+        }
+        #expect(lost?.hasPrefix("all ranks wait for each other") == true, "\(lost ?? "")")
+        let one = verdict(of: all, for: 80) { beats, second in for rank in 0..<2 { beats[rank].time += Double(second) }
+        }
+        #expect(one?.hasPrefix("no sign of life: rank 2 ") == true, "\(one ?? "")")
+        let early = verdict(of: all, for: 80) { beats, second in
+            if second == 40 { beats[0] = self.waits(0, "teacher-0") }
+            for rank in 0..<2 { beats[rank].time += Double(second) }
+        }
+        #expect(early == nil, "\(early ?? "")")
     }
 
     /// Fails when a rank that was stopped while it waited hides behind those that wait for it.

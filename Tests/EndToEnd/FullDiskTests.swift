@@ -37,7 +37,7 @@ extension EndToEnd {
 
         /// Fails when training goes on to the next save, or what was saved is not gone on from.
         @Test func `A save that fails ends the run where the job says so`() throws {
-            let set = ["teach.steps=300", "checkpoint.every_steps=100", "checkpoint.on_failure=end"]
+            let set = ["teach.steps=500", "checkpoint.every_steps=100", "checkpoint.on_failure=end"]
             let undisturbed = try TinyJob()
             let expected = try RunResult(undisturbed.finish(ranks: 2, set: set), undisturbed.run)
             let job = try TinyJob()
@@ -53,8 +53,15 @@ extension EndToEnd {
             let end = try run.end()
             try expectRefusal(
                 end, code: Exit.inputOutput, naming: [job.run.path + "/checkpoints", Fault.full.rawValue])
-            #expect((0..<2).contains { (200..<300).contains(job.run.steps(of: "teacher-\($0)")) })
             #expect(job.run.events("write_failed").contains { $0["ends_run"] as? Bool == true })
+            let steps = (0..<2).map { teacher in
+                let model = "teacher-\(teacher)"
+                return (done: job.run.steps(of: model), saved: job.run.checkpoints(of: model).last ?? 0)
+            }
+            // One has come to the save that failed, and not to the next.
+            #expect(
+                steps.contains { (100..<200).contains($0.done - $0.saved) && $0.done < 500 }
+                    && steps.allSatisfy { $0.done - $0.saved < 200 }, "\(steps)")
             try disk.free()
             try expectSame(RunResult(job.finish(ranks: 3, set: set), job.run), expected, "after a save that ended it")
         }

@@ -75,6 +75,27 @@ extension EndToEnd {
             }
         }
 
+        /// Fails when an error that holds a path as it is comes to the terminal so, from a rank or from a command.
+        @Test(.enabled(if: ReadFault.works, "strace must be installed, and tracing allowed"))
+        func `What is said of a file with such a name cannot write to the terminal`() throws {
+            let (job, run) = try Self.hostileRun()
+            let execution = String(decoding: try #require(run.bytes("execution")), as: UTF8.self)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            let newest = try #require(run.checkpoints(of: "student").last)
+            let manifest = run.checkpoint(of: "student", step: newest).replacing(".h5", with: ".json")
+            let faulty = ["-qq", "-o", "/dev/null", "-P", manifest, "-e", "inject=openat:error=ESTALE"]
+            let commands = [
+                [try Program.diptych.path, "verify", run.path],
+                [try Program.worker.path, "train", "--run", run.path, "--ranks", "1", "--execution", execution],
+            ]
+            for command in commands {
+                let end = try EndToEndTests.run(.strace, faulty + command, in: job.folder)
+                #expect(end.code == Exit.inputOutput && end.error.contains("Stale file handle"), "\(end.error)")
+                #expect(end.error.contains("\\u{1b}[2J"), "\(end.error)")
+                #expect(Self.commands(in: end.output + end.error).isEmpty, "\(command)")
+            }
+        }
+
         /// Fails when the words of the loader are taken for the program's own.
         @Test func `A program that the loader was told to start has its own arguments`() throws {
             let loader = "/lib64/ld-linux-x86-64.so.2"

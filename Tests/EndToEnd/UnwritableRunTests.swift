@@ -9,7 +9,7 @@ extension EndToEnd {
         private typealias Fault = FullDiskTests.Fault
 
         /// Saves often, is long enough to be held up, and is ended after twelve seconds of silence.
-        private static let settings = ["teach.steps=600", "checkpoint.every_steps=60", "cluster.silence_minutes=0.2"]
+        private static let settings = ["teach.steps=900", "checkpoint.every_steps=60", "cluster.silence_minutes=0.2"]
 
         private static let expected = Result {
             let job = try TinyJob()

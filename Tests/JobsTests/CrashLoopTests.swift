@@ -129,7 +129,7 @@ import Testing
                 toFile: run + "/lock", atomically: false, encoding: .utf8)
             var waits = 0
             let taken = try RunPreparation.open(job: job(), run: run, extend: false, patience: 60) { _ in waits += 1 }
-            #expect(waits == 0 && RunLock.isHeld(taken.directory))
+            #expect(try waits == 0 && RunLock.isHeld(taken.directory))
             withExtendedLifetime(taken) {}
         }
     }
@@ -156,7 +156,7 @@ import Testing
                 _ = FileManager.default.createFile(atPath: run + "/saved", contents: nil)
             }
             #expect(waits == [description])
-            #expect(RunLock.isHeld(taken.directory))
+            #expect(try RunLock.isHeld(taken.directory))
             rank.waitUntilExit()
             withExtendedLifetime(taken) {}
         }

@@ -138,9 +138,9 @@ import Testing
 
     @Test func twoRunsCannotShareADirectory() throws {
         try withTemporaryDirectory { run in
-            #expect(!RunLock.isHeld(RunDirectory(run)))
+            #expect(try !RunLock.isHeld(RunDirectory(run)))
             let first = try RunPreparation.open(job: job(), run: run, extend: false)
-            #expect(RunLock.isHeld(first.directory))
+            #expect(try RunLock.isHeld(first.directory))
             // Its holder is alive, so waiting would be in vain.
             var waits = 0
             let failure = failure {
@@ -153,7 +153,7 @@ import Testing
         }
         try withTemporaryDirectory { run in
             _ = try RunPreparation.open(job: job(), run: run, extend: false)
-            #expect(!RunLock.isHeld(RunDirectory(run)))
+            #expect(try !RunLock.isHeld(RunDirectory(run)))
         }
     }
 

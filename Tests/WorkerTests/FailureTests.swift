@@ -53,6 +53,19 @@ import Worker
         #expect(errors.compactMap { $0 }.map { DiptychFailure($0).code } == [.badData, .badData])
     }
 
+    /// A key that changes no result still decides when ranks meet. Fails when such a difference is found by hanging.
+    @Test func ranksThatSeeAnotherJobDoNotBegin() throws {
+        let workshop = try Workshop()
+        let directories = try [
+            workshop.run("new", workshop.job { $0.checkpoint.onFailure = .end }), workshop.run("old", workshop.job()),
+        ]
+        let errors = try onRanks(2) { world in
+            errorThrown { _ = try Session(world: world, directory: directories[world.rank]) } as? CommunicationError
+        }
+        #expect(errors.compactMap { $0?.code } == [.disagreement, .disagreement])
+        #expect(errors[1]?.reason.contains("a node may still see an older job.yaml") == true, "\(errors)")
+    }
+
     @Test func failedSystemCallsEndWith74() {
         #expect(DiptychFailure(SystemCallError("/x", "open", number: 13)).code == .inputOutput)
     }

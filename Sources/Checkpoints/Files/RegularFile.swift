@@ -13,7 +13,7 @@ package enum RegularFile {
     package static func open(_ path: String, _ flags: Int32) throws -> (descriptor: Int32, status: stat) {
         // O_NONBLOCK: opening a pipe that has no other end would wait for one. For regular files it means nothing.
         let descriptor = Glibc.open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure(path, number: errno) }
+        guard descriptor >= 0 else { throw failure(path, flags, number: errno) }
         var status = stat()
         let isKnown = fstat(descriptor, &status) == 0
         let number = errno
@@ -40,12 +40,13 @@ package enum RegularFile {
     }
 
     /// The system's word for links and pipes that were refused at once is a riddle.
-    private static func failure(_ path: String, number: Int32) -> FileError {
+    private static func failure(_ path: String, _ flags: Int32, number: Int32) -> FileError {
+        let operation = flags & O_ACCMODE == O_RDONLY ? "open" : "write to"
         var status = stat()
         guard number == ELOOP || number == ENXIO, lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else {
-            return FileError("open", path, number: number)
+            return FileError(operation, path, number: number)
         }
-        return FileError("open", path, reason: refusal(of: status.st_mode))
+        return FileError(operation, path, reason: refusal(of: status.st_mode))
     }
 
     private static func refusal(of mode: mode_t) -> String {

@@ -17,7 +17,11 @@ struct ExamineCommand: ParsableCommand {
 
     func run() throws {
         try limits.apply()
-        ExamineReport(fault: CheckpointStore(directory: directory).fault(model: model, step: step)).write()
+        do {
+            ExamineReport(fault: try CheckpointStore(directory: directory).fault(model: model, step: step)).write()
+        } catch {
+            ExamineReport(fault: "\(error)", isUnreadable: true).write()
+        }
     }
 }
 
@@ -37,7 +41,16 @@ struct ExamineSplitCommand: ParsableCommand {
             _ = try SplitFile.read(RunDirectory(directory))
             ExamineReport().write()
         } catch {
-            ExamineReport(fault: "\(error)").write()
+            ExamineReport(fault: "\(error)", isUnreadable: Self.isUnreadable(error)).write()
+        }
+    }
+
+    /// Whether an error says nothing about the split: it could not be read now.
+    private static func isUnreadable(_ error: any Error) -> Bool {
+        switch error {
+        case let error as Checkpoints.FileError: ![0, ENOENT, ELOOP].contains(error.number)
+        case let failure as DiptychFailure: failure.code == .inputOutput
+        default: false
         }
     }
 }
@@ -46,10 +59,15 @@ struct ExamineSplitCommand: ParsableCommand {
 package struct ExamineReport: Decodable {
     /// What is wrong with the file; nil when nothing is.
     package let fault: String?
+    /// Whether the file could not be read now: then the fault says nothing about it.
+    let isUnreadable: Bool
     private static let longestFault = 4096
 
     /// A verdict; only the beginning of one that a hostile file has made endless.
-    init(fault: String? = nil) { self.fault = fault.map { String($0.prefix(Self.longestFault)) } }
+    init(fault: String? = nil, isUnreadable: Bool = false) {
+        self.fault = fault.map { String($0.prefix(Self.longestFault)) }
+        self.isUnreadable = isUnreadable
+    }
 
     /// The verdict in what a child has said, its last line.
     ///
@@ -61,7 +79,10 @@ package struct ExamineReport: Decodable {
         self = report
     }
 
-    private enum CodingKeys: String, CodingKey { case fault }
+    private enum CodingKeys: String, CodingKey {
+        case fault
+        case isUnreadable = "unreadable"
+    }
 
     /// Reads a verdict.
     ///
@@ -69,11 +90,17 @@ package struct ExamineReport: Decodable {
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         let isGood = try values.decodeNil(forKey: .fault)
-        self.init(fault: isGood ? nil : try values.decode(String.self, forKey: .fault))
+        self.init(
+            fault: isGood ? nil : try values.decode(String.self, forKey: .fault),
+            isUnreadable: try values.decodeIfPresent(Bool.self, forKey: .isUnreadable) ?? false)
     }
 
     /// Writes the line.
-    func write() { Console(json: true).report(["fault": fault.map { .string($0) } ?? .null]) }
+    func write() {
+        Console(json: true).report([
+            "fault": fault.map { .string($0) } ?? .null, "unreadable": .boolean(isUnreadable),
+        ])
+    }
 }
 
 /// What the child of an ``Examination`` may take.

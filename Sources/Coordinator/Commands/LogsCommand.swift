@@ -48,7 +48,8 @@ struct LogsCommand: ParsableCommand {
             // Asked before the last look, so that nothing is missed.
             let isOver =
                 !follow
-                || !RunLock.isHeld(directory) && question.ask { !Self.isWithSlurm(submission, directory, machine) }
+                || (try? RunLock.isHeld(directory)) == false
+                    && question.ask { !Self.isWithSlurm(submission, directory, machine) }
             while true {
                 let lines = tail.lines()
                 if lines.isEmpty { break }

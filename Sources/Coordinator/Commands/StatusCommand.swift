@@ -1,4 +1,5 @@
 import ArgumentParser
+import Checkpoints
 import Foundation
 import Jobs
 
@@ -22,50 +23,85 @@ struct StatusCommand: ParsableCommand {
     }
 
     func run() throws {
-        let machine = try Machine.current()
-        let directories = try RunFolders.find(path)
-        let isSingle = directories.map(\.path) == [RunDirectory(path).path]
-        var unreadable: [String: String] = [:]
-        func look() throws -> [RunStatus] {
-            unreadable = [:]
-            return try directories.compactMap { directory in
-                do {
-                    return try RunStatus(
-                        directory: directory, job: try directory.readJob(), machine: machine,
-                        now: Date().timeIntervalSince1970)
-                } catch let failure as DiptychFailure where !isSingle {
-                    // One run that cannot be read does not hide the others.
-                    unreadable[directory.path] = failure.message
-                    return nil
-                }
+        var runs = try WatchedRuns(path)
+        try runs.look()
+        if json { return Console(json: true).report(runs.json) }
+        guard watch else { return runs.lines.forEach(Console(json: false).say) }
+        let page = Page()
+        var trouble: (clock: Stopwatch, message: String)?
+        while true {
+            page.show(runs.lines + (trouble.map { [$0.message] } ?? []))
+            guard runs.mayGoOn else { return }
+            sleep(runs.pause)
+            do {
+                try runs.look()
+                trouble = nil
+            } catch let failure as DiptychFailure where failure.code == .inputOutput {
+                // A file server may be away for a moment.
+                let clock = trouble?.clock ?? Stopwatch()
+                guard clock.seconds < Self.patience else { throw failure }
+                trouble = (clock, printable(failure.message))
             }
         }
-        var statuses = try look()
-        if json {
-            let value: JSONValue =
-                isSingle
-                ? statuses[0].json
-                : [
-                    "runs": .array(statuses.map(\.json)),
-                    "unreadable": .array(
-                        unreadable.sorted { $0.key < $1.key }.map { .string("\($0.key): \($0.value)") }),
-                ]
-            return Console(json: true).report(value)
+    }
+
+    /// Seconds in which a run that is watched may be unreadable.
+    private static let patience = 60.0
+}
+
+/// Runs as they were last seen.
+private struct WatchedRuns {
+    private let machine: Machine
+    private let directories: [RunDirectory]
+    private let isSingle: Bool
+    private var statuses: [RunStatus] = []
+    private var unreadable: [(path: String, reason: String)] = []
+
+    /// Finds the runs; nothing is known of them yet.
+    init(_ path: String) throws {
+        machine = try Machine.current()
+        directories = try RunFolders.find(path)
+        isSingle = directories.map(\.path) == [RunDirectory(path).path]
+    }
+
+    /// Looks at all of them.
+    ///
+    /// - Throws: `DiptychFailure` when there is one alone, and it cannot be read; what was seen before stays then.
+    mutating func look() throws {
+        var seen: [RunStatus] = []
+        var unseen: [(path: String, reason: String)] = []
+        for directory in directories {
+            do {
+                let now = Date().timeIntervalSince1970
+                seen.append(
+                    try RunStatus(directory: directory, job: directory.readJob(), machine: machine, now: now))
+            } catch let failure as DiptychFailure where !isSingle {
+                // One run that cannot be read does not hide the others.
+                unseen.append((directory.path, failure.message))
+            }
         }
-        func text() -> [String] {
-            if isSingle { return statuses[0].lines }
-            return statuses.map(\.summary)
-                + unreadable.sorted { $0.key < $1.key }.map { "\(printable($0.key)): \($0.value)" }
-        }
-        guard watch else { return text().forEach(Console(json: false).say) }
-        let page = Page()
-        while true {
-            page.show(text())
-            guard statuses.contains(where: \.mayGoOn) else { return }
-            // SLURM is asked for each run of its own: at most once in two seconds.
-            sleep(UInt32(2 * max(1, statuses.count { $0.slurm != nil && $0.mayGoOn })))
-            statuses = try look()
-        }
+        (statuses, unreadable) = (seen, unseen)
+    }
+
+    /// Whether there may be more to see later.
+    var mayGoOn: Bool { statuses.contains(where: \.mayGoOn) }
+
+    /// Seconds until the next look. SLURM is asked for each run of its own: at most once in two seconds.
+    var pause: UInt32 { UInt32(2 * max(1, statuses.count { $0.slurm != nil && $0.mayGoOn })) }
+
+    /// For people.
+    var lines: [String] {
+        guard !isSingle else { return statuses[0].lines }
+        return statuses.map(\.summary) + unreadable.map { printable("\($0.path): \($0.reason)") }
+    }
+
+    /// For scripts.
+    var json: JSONValue {
+        guard !isSingle else { return statuses[0].json }
+        return [
+            "runs": .array(statuses.map(\.json)),
+            "unreadable": .array(unreadable.map { .string("\($0.path): \($0.reason)") }),
+        ]
     }
 }
 
@@ -73,22 +109,22 @@ struct StatusCommand: ParsableCommand {
 enum RunFolders {
     /// The run itself, or every run at most three folders deep, in the order of their paths.
     ///
-    /// - Throws: `DiptychFailure` with code 74 when there is none.
+    /// - Throws: `DiptychFailure` with code 74 when there is none, or a folder cannot be listed now.
     static func find(_ path: String) throws -> [RunDirectory] {
         let top = RunDirectory(path)
-        if top.isRun { return [top] }
+        if isRun(top) { return [top] }
         var found: [RunDirectory] = []
-        func search(_ folder: String, _ depth: Int) {
-            for name in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted() {
+        func search(_ folder: String, _ depth: Int) throws {
+            for name in try names(in: folder) {
                 let directory = RunDirectory("\(folder)/\(name)")
-                if directory.isRun {
+                if isRun(directory) {
                     found.append(directory)
                 } else if depth > 1 {
-                    search(directory.path, depth - 1)
+                    try search(directory.path, depth - 1)
                 }
             }
         }
-        search(top.path, 3)
+        try search(top.path, 3)
         guard !found.isEmpty else {
             // A job file that is no run's, or that of a run edited by hand: whoever reads it says so.
             if try top.isPrepared { return [top] }
@@ -96,6 +132,19 @@ enum RunFolders {
                 .inputOutput, "\(printable(top.path)) is not a run, and there is none below it: no job.yaml")
         }
         return found
+    }
+
+    /// Whether a folder is a run, or may be one: of one that cannot be read now, whoever reads it says so.
+    private static func isRun(_ directory: RunDirectory) -> Bool { (try? directory.isRun) ?? true }
+
+    /// What is in a folder; nothing where it is none, or somebody else's.
+    private static func names(in folder: String) throws -> [String] {
+        do {
+            return try Folder.names(folder, followsLink: true)
+        } catch let error as FileError {
+            guard SystemCallError(error).mayPass else { return [] }
+            throw SystemCallError(error).failure
+        }
     }
 }
 

@@ -16,7 +16,7 @@ struct VerifyCommand: ParsableCommand {
             In a folder with a list export.sha256 (see `diptych sign`), every file must be what the list says, and no other \
             may be there. Without --key that tells of damage only: anyone can write a list.
             Ends with 0 when everything is valid, else with 65, and says which of the two the folder is; with 74 when \
-            the folder, the split or the outcome cannot be read now.
+            a file of it cannot be read now.
             """)
 
     @Argument(help: ArgumentHelp("The directory of a run, or an export.", valueName: "folder"), completion: .directory)
@@ -44,7 +44,7 @@ struct VerifyCommand: ParsableCommand {
             reports = try Examination().reports(of: store)
             chains = try store.chains()
         } catch let error as Checkpoints.FileError {
-            throw DiptychFailure(.inputOutput, "\(error)")
+            throw DiptychFailure(.inputOutput, printable("\(error)"))
         }
         for report in reports {
             console.say(
@@ -88,7 +88,7 @@ struct VerifyCommand: ParsableCommand {
             let manifests = try CheckpointStore(directory: directory.checkpoints).manifestPaths()
             // The key has vouched for nothing here.
             if manifests.isEmpty { return ["\(directory.checkpoints): holds no signed manifest"] }
-            return manifests.compactMap { key.fault(of: $0) }
+            return try manifests.compactMap { try key.fault(of: $0) }
         }
     }
 

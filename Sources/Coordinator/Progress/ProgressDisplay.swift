@@ -62,7 +62,7 @@ package final class ProgressBars: ProgressDisplay {
     }
 
     package func say(_ message: String) {
-        write(erasing + message + "\n")
+        write(erasing + printableLines(message) + "\n")
         drawn = 0
     }
 
@@ -101,7 +101,7 @@ package final class ProgressLines: ProgressDisplay {
         write(line + "\n")
     }
 
-    package func say(_ message: String) { write(message + "\n") }
+    package func say(_ message: String) { write(printableLines(message) + "\n") }
 
     package func finish() {
         if !text.isEmpty { write(text + "\n") }

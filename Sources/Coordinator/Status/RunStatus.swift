@@ -63,16 +63,18 @@ package struct RunStatus {
         self.directory = directory
         self.now = now
         let submission: Submission?
+        let isHeld: Bool
         do throws(SystemCallError) {
             outcome = try Outcome.read(from: directory)
             submission = try Submission.read(from: directory)
+            isHeld = try RunLock.isHeld(directory)
         } catch {
             throw error.failure
         }
         beats = Heartbeat.readAll(in: directory)
         slurm = submission.map { Self.ask($0, machine) }
         restarts = max(0, Self.launches(directory) - 1)
-        let isRunning = RunLock.isHeld(directory) || slurm?.state?.state == "RUNNING"
+        let isRunning = isHeld || slurm?.state?.state == "RUNNING"
         state =
             isRunning
             ? .running : slurm?.state?.isLive == true ? .queued : outcome == nil ? .idle : .ended

@@ -59,7 +59,9 @@ extension FuzzTarget {
         case .report: return try AuditSeeds.reports()
         case .nearest: return [AuditSeeds.nearest]
         case .examination:
-            return ["{\"fault\":null}\n", "a word\n{\"fault\":\"a.h5: damaged\"}"].map { Array($0.utf8) }
+            return ["{\"fault\":null}\n", "a word\n{\"fault\":\"a.h5: away\",\"unreadable\":true}"].map {
+                Array($0.utf8)
+            }
         case .scores: return [AuditSeeds.chunk]
         case .submission:
             return [Array(#"{"job_id":"12_3","cluster":"c","script":"/r/s","log":"/r/l","time":1.7e9}"#.utf8)]
