@@ -12,15 +12,17 @@ package struct SilenceWatch {
     /// When some rank last worked, as far as its signs of life tell.
     private var worked: ContinuousClock.Instant
     private let halt: (Heartbeat) -> String?
-
     /// The longest time between two looks of a watch that is not held up.
-    private static let longestPause = Duration.seconds(30)
+    private let longestPause: Duration
 
     /// Begins to watch.
     ///
-    /// - Parameter halt: What keeps a rank's process from running, in words, where that can be seen from here.
-    package init(halt: @escaping (Heartbeat) -> String? = SilenceWatch.halt) {
+    /// - Parameters:
+    ///   - limit: Seconds of silence that will be too long; 0 when none are.
+    ///   - halt: What keeps a rank's process from running, in words, where that can be seen from here.
+    package init(limit: Double = 0, halt: @escaping (Heartbeat) -> String? = SilenceWatch.halt) {
         self.halt = halt
+        longestPause = .seconds(limit > 0 ? min(30, limit / 2) : 30)
         start = clock.now
         last = start
         worked = start
@@ -43,13 +45,16 @@ package struct SilenceWatch {
     package mutating func update(_ beats: [Heartbeat], now: ContinuousClock.Instant) {
         let pause = now - last
         last = now
-        if pause > Self.longestPause {
+        if pause > longestPause {
             unwatched += pause
             worked += pause
             for rank in seen.keys { seen[rank]?.at += pause }
         }
         for beat in beats where seen[beat.rank]?.beat != beat {
-            if seen[beat.rank].map({ !$0.beat.isAtSamePlace(as: beat) }) ?? true { worked = now }
+            // Who begins to wait has worked until now.
+            if seen[beat.rank].map({ $0.beat.isWaiting != true || !$0.beat.isAtSamePlace(as: beat) }) ?? true {
+                worked = now
+            }
             seen[beat.rank] = (beat, now)
         }
         if seen.values.contains(where: { $0.beat.isWaiting != true }) { worked = now }
@@ -84,7 +89,7 @@ package struct SilenceWatch {
                 + "gave a sign of life in \(Int(elapsed)) s"
         }
         let silent = silent(for: limit)
-        let stuck = silent.filter { $0.isWaiting != true || halt($0) != nil }
+        let stuck = stuck(silent)
         let named = stuck.isEmpty ? deadlocked(silent, limit: limit) : stuck
         guard !named.isEmpty else { return nil }
         let list = named.map(describe).joined(separator: "; ")
@@ -99,6 +104,16 @@ package struct SilenceWatch {
         return "no sign of life: " + list
             + (stuck.isEmpty && named.count > 1 ? "; they wait for each other, at least one in vain" : "")
             + (others == 0 ? "" : "; \(others) other rank\(others == 1 ? " waits" : "s wait") for it")
+    }
+
+    /// Of silent ranks those that do not wait, or cannot run, or wait in a step that others of their model have left: these
+    /// wait for them.
+    private func stuck(_ silent: [Heartbeat]) -> [Heartbeat] {
+        let stuck = silent.filter { $0.isWaiting != true || halt($0) != nil }
+        return silent.filter { beat in
+            stuck.contains(beat)
+                || !beat.model.isEmpty && stuck.contains { $0.model == beat.model && $0.step > beat.step }
+        }
     }
 
     /// Ranks that wait for nobody who works: of one model, when all of its ranks are silent, since they wait for each other,

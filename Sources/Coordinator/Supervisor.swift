@@ -43,7 +43,7 @@ final class Supervisor {
     private let events: EventLog?
     private var notices: EventNotices
     private var signs = SignsOfLife()
-    private var silence = SilenceWatch()
+    private var silence: SilenceWatch
     private var tail: [String] = []
     private var interrupts = 0
     private var stopRequested: Int32?
@@ -55,7 +55,10 @@ final class Supervisor {
     var isStopRequested: Bool { stopRequested != nil || interrupts > 0 }
 
     /// Whether any rank has given a sign of life.
-    var hasHeardOfRanks: Bool { !signs.beats.isEmpty }
+    var hasHeardOfRanks: Bool { !beats.isEmpty }
+
+    /// The newest sign of life of each rank. One that was cut off from an execution with more ranks may still leave its own.
+    private var beats: [Heartbeat] { signs.beats.filter { $0.rank < assignment.ranks } }
 
     /// Prepares to supervise.
     init(
@@ -66,6 +69,7 @@ final class Supervisor {
         self.signals = signals
         self.progress = progress
         self.patience = patience
+        silence = SilenceWatch(limit: 60 * assignment.job.cluster.silenceMinutes)
         events = try? EventLog(path: assignment.directory.events, rank: nil)
         notices = EventNotices(path: assignment.directory.events)
     }
@@ -160,7 +164,7 @@ final class Supervisor {
     /// What is done twice a second: progress, a pending request to stop, silent ranks.
     private func look(_ child: ChildProcess, _ log: WorkerLog) {
         signs.look(in: assignment.directory)
-        let beats = signs.beats
+        let beats = beats
         progress.update(beats, job: assignment.job)
         if stopRequested == nil,
             let reason = assignment.timeLimit?.reason(beats: beats)
@@ -201,7 +205,7 @@ final class Supervisor {
     /// Keeps what the ranks of this machine were doing when they were found to hang.
     private func keepThreadStates(_ log: WorkerLog) {
         let host = ProcessInfo.processInfo.hostName
-        for beat in signs.beats where beat.host == host && beat.process > 1 {
+        for beat in beats where beat.host == host && beat.process > 1 {
             log.append("\(silence.describe(beat)); its threads:")
             for line in ThreadStates.lines(of: beat.process) { log.append("  \(line)") }
         }
@@ -263,7 +267,7 @@ final class Supervisor {
     /// Why the ranks ended without an outcome.
     private func failure(_ child: ChildProcess) -> DiptychFailure {
         guard let silenceVerdict else {
-            let beats = signs.beats
+            let beats = beats
             return MPIRunReport.failure(
                 lines: tail, end: child.end ?? .signaled(SIGKILL), launcher: assignment.launcher,
                 lastSeen: { rank in beats.first { $0.rank == rank }.map(SilenceWatch.place) },

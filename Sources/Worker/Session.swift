@@ -64,11 +64,7 @@ package final class Session {
         self.isStopRequested = isStopRequested
         self.calls = calls
         self.speak = speak
-        let job = try world.together("reading the job") { try directory.readJob() }
-        // All of it, not only what its hash covers: the other keys decide when ranks meet.
-        try world.requireAgreement(
-            on: sha256Hex(Array(job.resolved.utf8)),
-            named: "the job (a node may still see an older job.yaml: the same command goes on; here its SHA-256)")
+        let job = try Self.readJob(of: directory, on: world, purpose)
         self.job = job
         store = CheckpointStore(
             directory: directory.checkpoints, buildVersion: programVersion,
@@ -99,6 +95,30 @@ package final class Session {
                 "process": .integer(Int(ProcessInfo.processInfo.processIdentifier)), "ranks": .integer(world.size),
                 "numerics": profile.json,
             ])
+    }
+
+    /// Reads the job, the same on all ranks. Collective.
+    ///
+    /// Who trains must agree on all of it, not only on what its hash covers: the other keys decide when ranks meet. A node
+    /// may see an older file for a while.
+    private static func readJob(
+        of directory: RunDirectory, on world: any Communicator, _ purpose: Purpose
+    ) throws -> Job {
+        func digest(_ job: Job) -> String { purpose == .training ? sha256Hex(Array(job.resolved.utf8)) : job.hash }
+        let expected = try world.onRoot { digest(try directory.readJob()) }
+        let job = try world.together("reading the job") {
+            let clock = Stopwatch()
+            var job = try directory.readJob()
+            while digest(job) != expected, clock.seconds < 10 {
+                usleep(200_000)
+                job = try directory.readJob()
+            }
+            return job
+        }
+        try world.requireAgreement(
+            on: digest(job),
+            named: "the job (a node may still see an older job.yaml: the same command goes on; here its SHA-256)")
+        return job
     }
 
     /// Adds a line to the event log, if this session keeps one.
@@ -207,6 +227,8 @@ extension Session {
             _ = try exchange.receive(into: tokens[0..<1], from: 0)
         }
         try wait(exchange, phase)
+        // What comes next may take long.
+        beat(phase: phase)
     }
 
     private func wait(_ exchange: any FloatExchange, _ phase: Phase) throws {

@@ -151,6 +151,8 @@ package final class TrainingLoop {
                 return try task.laneLoss(trainer.network, mine, step, tape)
             }
         } catch let error as TrainingError {
+            // No longer: the first rank may have a checkpoint to write.
+            beat(step)
             let failure = try failure(for: error, items: items)
             // The checkpoint on its way is the last good one. All wait: ranks that are told of an error lose patience with
             // the first one soon, and abort.

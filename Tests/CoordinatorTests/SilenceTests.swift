@@ -148,6 +148,55 @@ import Testing
         #expect(slow == nil, "\(slow ?? "")")
     }
 
+    /// Fails when the verdict comes before the rank that was stopped last has been silent for as long, and names another.
+    @Test func whoStoppedLastIsAmongThoseThatAreNamed() {
+        var beats = [waits(0, "teacher-0"), waits(1, "teacher-0"), waits(2, "")]
+        beats[1].isWaiting = false
+        var watch = SilenceWatch(halt: { $0.rank == 1 ? "stopped by a signal or a debugger" : nil })
+        let start = ContinuousClock.now
+        var verdict: String?
+        for half in 0..<150 where verdict == nil {
+            if half == 6 { beats[1].isWaiting = true }
+            if half % 10 == 0 { beats[2].time += 5 }
+            watch.update(beats, now: start + .milliseconds(500 * half))
+            verdict = watch.verdict(limit: 60, ranks: 3)
+        }
+        #expect(verdict?.hasPrefix("no sign of life: rank 1 ") == true, "\(verdict ?? "")")
+        #expect(verdict?.contains("last seen 60 s ago") == true, "\(verdict ?? "")")
+    }
+
+    /// Fails when the rank that all the others wait for, in the step before, passes for one that waits.
+    @Test func whoWaitsInAStepThatOthersHaveLeftIsNamed() {
+        var saving = waits(0, "teacher-0", step: 22)
+        saving.isWaiting = false
+        let told = verdict(of: [saving, waits(1, "teacher-0"), waits(2, "teacher-0", step: 22)], for: 80)
+        #expect(told?.contains("rank 0 ") == true && told?.contains("; rank 1 ") == true, "\(told ?? "")")
+        #expect(told?.hasSuffix("; 1 other rank waits for it") == true, "\(told ?? "")")
+    }
+
+    /// Fails when the time counts in which a supervisor could not look, as long as it is short.
+    @Test func whoCouldNotLookForAWhileEndsNothing() {
+        let beat = Heartbeat(rank: 0, phase: .teach, model: "m", step: 4, totalSteps: 9, imagesPerSecond: 1)
+        var watch = SilenceWatch(limit: 6)
+        let start = ContinuousClock.now
+        watch.update([beat], now: start)
+        watch.update([beat], now: start + .seconds(10))
+        #expect(watch.verdict(limit: 6, ranks: 1) == nil)
+        for second in 11...17 { watch.update([beat], now: start + .seconds(second)) }
+        #expect(watch.verdict(limit: 6, ranks: 1) != nil)
+    }
+
+    /// Fails when what a rank leaves that was cut off from an execution with more ranks ends the run, as a rank that hangs.
+    @Test func aStrayHeartbeatEndsNothing() throws {
+        let cluster = try FakeCluster(.wrongClock)
+        let run = try cluster.start(["run", "job.yaml", "--ranks", "2"] + soon)
+        try cluster.wait(for: "runs/fake/logs/heartbeats/1")
+        Heartbeat(rank: 7, phase: .teach, model: "teacher-1", step: 3, totalSteps: 9, imagesPerSecond: 1)
+            .write(to: RunDirectory(cluster.folder + "/runs/fake"))
+        let end = try run.result()
+        #expect(end.code == 0, "\(end.error)")
+    }
+
     /// Fails when ranks that meet, and say so, are waited for although nobody works; and when they are blamed too early.
     @Test func ranksThatMeetForTooLongAreNamed() {
         let all = (0..<3).map { waits($0, "") }

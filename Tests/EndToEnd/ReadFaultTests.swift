@@ -90,14 +90,19 @@ extension EndToEnd {
         }
 
         /// Fails when whoever watches has to begin again.
-        @Test func `A run that is watched may be unreadable for a while`() throws {
+        @Test(arguments: [false, true])
+        func `A run that is watched may be unreadable for a while`(inFolder: Bool) throws {
             let job = try Runs.stopped()
             let lock = try #require(FileHandle(forUpdatingAtPath: job.run.path + "/lock"))
             try #require(flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) == 0)
             var fault = ReadFault.unreadable
             fault.when = ":when=2..3"
-            let watch = try fault.start(.diptych, ["status", job.run.path, "--watch"], "outcome.json", job)
-            try watch.wait(until: "the fault is shown") { watch.output.contains(fault.reason) }
+            let path = inFolder ? job.folder.path : job.run.path
+            let watch = try fault.start(.diptych, ["status", path, "--watch"], "outcome.json", job)
+            try watch.wait(until: "the fault is shown, and the run again") {
+                let pages = watch.output.components(separatedBy: fault.reason)
+                return pages.count > 1 && (pages.last ?? "").split(separator: "\n").count > 1
+            }
             try lock.close()
             let end = try watch.end()
             #expect(end.code == Exit.done, "\(end.error)")

@@ -66,6 +66,24 @@ import Worker
         #expect(errors[1]?.reason.contains("a node may still see an older job.yaml") == true, "\(errors)")
     }
 
+    /// Fails when a rank does not look again, whose node sees the files of a while ago.
+    @Test func aRankThatSeesAnOlderJobLooksAgain() throws {
+        let workshop = try Workshop()
+        let new = try workshop.run("new", workshop.job { $0.checkpoint.onFailure = .end })
+        let old = try workshop.run("old", workshop.job())
+        let kinds = try onRanks(2) { world in
+            if world.rank == 0 {
+                Thread.detachNewThread {
+                    usleep(500_000)
+                    rename(new.path + "/copy.yaml", old.job)
+                }
+                try FileManager.default.copyItem(atPath: new.job, toPath: new.path + "/copy.yaml")
+            }
+            return try Session(world: world, directory: world.rank == 0 ? new : old).job.checkpoint.onFailure
+        }
+        #expect(kinds == [.end, .end])
+    }
+
     @Test func failedSystemCallsEndWith74() {
         #expect(DiptychFailure(SystemCallError("/x", "open", number: 13)).code == .inputOutput)
     }

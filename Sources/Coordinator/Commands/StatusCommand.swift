@@ -28,20 +28,15 @@ struct StatusCommand: ParsableCommand {
         if json { return Console(json: true).report(runs.json) }
         guard watch else { return runs.lines.forEach(Console(json: false).say) }
         let page = Page()
-        var trouble: (clock: Stopwatch, message: String)?
+        var away: Stopwatch?
         while true {
-            page.show(runs.lines + (trouble.map { [$0.message] } ?? []))
+            page.show(runs.lines)
             guard runs.mayGoOn else { return }
             sleep(runs.pause)
-            do {
-                try runs.look()
-                trouble = nil
-            } catch let failure as DiptychFailure where failure.code == .inputOutput {
-                // A file server may be away for a moment.
-                let clock = trouble?.clock ?? Stopwatch()
-                guard clock.seconds < Self.patience else { throw failure }
-                trouble = (clock, printable(failure.message))
-            }
+            try runs.look()
+            // A file server may be away for a moment.
+            away = runs.awaited == nil ? nil : away ?? Stopwatch()
+            if let away, away.seconds > Self.patience, let failure = runs.awaited { throw failure }
         }
     }
 
@@ -54,8 +49,10 @@ private struct WatchedRuns {
     private let machine: Machine
     private let directories: [RunDirectory]
     private let isSingle: Bool
+    /// As they were when they could last be read.
     private var statuses: [RunStatus] = []
-    private var unreadable: [(path: String, reason: String)] = []
+    /// Those that cannot be read now.
+    private var unreadable: [(path: String, failure: DiptychFailure)] = []
 
     /// Finds the runs; nothing is known of them yet.
     init(_ path: String) throws {
@@ -66,33 +63,42 @@ private struct WatchedRuns {
 
     /// Looks at all of them.
     ///
-    /// - Throws: `DiptychFailure` when there is one alone, and it cannot be read; what was seen before stays then.
+    /// - Throws: `DiptychFailure` when there is one alone, and it cannot be read, unless it was before and may be again.
     mutating func look() throws {
         var seen: [RunStatus] = []
-        var unseen: [(path: String, reason: String)] = []
+        unreadable = []
         for directory in directories {
             do {
                 let now = Date().timeIntervalSince1970
                 seen.append(
                     try RunStatus(directory: directory, job: directory.readJob(), machine: machine, now: now))
-            } catch let failure as DiptychFailure where !isSingle {
+            } catch let failure as DiptychFailure {
+                let last = statuses.first { $0.directory == directory }
+                if isSingle, last == nil || failure.code != .inputOutput { throw failure }
                 // One run that cannot be read does not hide the others.
-                unseen.append((directory.path, failure.message))
+                unreadable.append((directory.path, failure))
+                if let last { seen.append(last) }
             }
         }
-        (statuses, unreadable) = (seen, unseen)
+        statuses = seen
     }
 
     /// Whether there may be more to see later.
     var mayGoOn: Bool { statuses.contains(where: \.mayGoOn) }
+
+    /// Why a run cannot be read now that was in work when it could.
+    var awaited: DiptychFailure? {
+        let live = Set(statuses.filter(\.mayGoOn).map(\.directory.path))
+        return unreadable.first { live.contains($0.path) }?.failure
+    }
 
     /// Seconds until the next look. SLURM is asked for each run of its own: at most once in two seconds.
     var pause: UInt32 { UInt32(2 * max(1, statuses.count { $0.slurm != nil && $0.mayGoOn })) }
 
     /// For people.
     var lines: [String] {
-        guard !isSingle else { return statuses[0].lines }
-        return statuses.map(\.summary) + unreadable.map { printable("\($0.path): \($0.reason)") }
+        if isSingle { return statuses[0].lines + unreadable.map { printable($0.failure.message) } }
+        return statuses.map(\.summary) + unreadable.map { printable("\($0.path): \($0.failure.message)") }
     }
 
     /// For scripts.
@@ -100,7 +106,7 @@ private struct WatchedRuns {
         guard !isSingle else { return statuses[0].json }
         return [
             "runs": .array(statuses.map(\.json)),
-            "unreadable": .array(unreadable.map { .string("\($0.path): \($0.reason)") }),
+            "unreadable": .array(unreadable.map { .string("\($0.path): \($0.failure.message)") }),
         ]
     }
 }

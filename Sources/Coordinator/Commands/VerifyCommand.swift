@@ -16,7 +16,7 @@ struct VerifyCommand: ParsableCommand {
             In a folder with a list export.sha256 (see `diptych sign`), every file must be what the list says, and no other \
             may be there. Without --key that tells of damage only: anyone can write a list.
             Ends with 0 when everything is valid, else with 65, and says which of the two the folder is; with 74 when \
-            a file of it cannot be read now.
+            a file of a run cannot be read now.
             """)
 
     @Argument(help: ArgumentHelp("The directory of a run, or an export.", valueName: "folder"), completion: .directory)
